@@ -198,7 +198,7 @@ def there_and_back(place: Path, seed: int, files: int) -> None:
 def _forgetting(name: str) -> Any:
     from reconciler.engine.undo import path_state
 
-    told = path_state.told
+    told = path_state.compared
     return lambda attributes: tuple((one, value) for one, value in told(attributes) if one != name)
 
 
@@ -206,14 +206,18 @@ def _forgetting(name: str) -> Any:
 @pytest.mark.parametrize(
     ("where", "what"),
     [
-        pytest.param("reconciler.engine.undo.path_state.told", lambda _: (), id="attributes are not kept"),
         pytest.param(
-            "reconciler.engine.undo.path_state.told",
+            "reconciler.engine.undo.path_state.compared", lambda _: (), id="attributes are not kept"
+        ),
+        pytest.param(
+            "reconciler.engine.undo.path_state.compared",
             _forgetting("system.posix_acl_default"),
             id="no default ACL",
         ),
         pytest.param(
-            "reconciler.engine.undo.path_state.told", _forgetting("security.capability"), id="no capability"
+            "reconciler.engine.undo.path_state.compared",
+            _forgetting("security.capability"),
+            id="no capability",
         ),
         pytest.param(
             "reconciler.host.files.path_actions.set_capability",

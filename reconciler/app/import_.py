@@ -29,7 +29,7 @@ from reconciler.host.hosts import open_host, static_hostname
 from reconciler.host.packages import packaged
 from reconciler.host.spec_source.source import StdinReader
 from reconciler.kinds import discover, importable, importer
-from reconciler.kinds.shared.importing import Asked, Found
+from reconciler.kinds.shared.importing import Asked, Candidate
 from reconciler.policy.lint import lint
 from reconciler.render.masking import mask
 from reconciler.spec.load import load
@@ -79,9 +79,11 @@ def import_host(kinds: Iterable[str], *, system: bool, root: str | None) -> Impo
     return _without_differences(name, [_without_secrets(candidate) for candidate in candidates], beside, root)
 
 
-def _find(host: HostView, kinds: Iterable[str], *, system: bool) -> tuple[list[Found], dict[str, HostError]]:
+def _find(
+    host: HostView, kinds: Iterable[str], *, system: bool
+) -> tuple[list[Candidate], dict[str, HostError]]:
     """The objects of each kind, and the reasons why a kind cannot be read."""
-    candidates: list[Found] = []
+    candidates: list[Candidate] = []
     unread: dict[str, HostError] = {}
     for kind in kinds:
         try:
@@ -93,7 +95,7 @@ def _find(host: HostView, kinds: Iterable[str], *, system: bool) -> tuple[list[F
 
 
 def _without_differences(
-    name: str, candidates: Sequence[Found], beside: tuple[str, ...], root: str | None
+    name: str, candidates: Sequence[Candidate], beside: tuple[str, ...], root: str | None
 ) -> Imported:
     """The spec of the objects that an apply would not change; each other one is left out with its reason."""
     left_out = {
@@ -137,7 +139,7 @@ def _at_fault(name: str, imported: Mapping[Address, Any], root: str | None) -> d
     return _at_fault(name, dict(items[:middle]), root) | _at_fault(name, dict(items[middle:]), root)
 
 
-def _without_secrets(candidate: Found) -> Found:
+def _without_secrets(candidate: Candidate) -> Candidate:
     """The object, with a reason to leave it out if it has a secret in the open: a spec lies in Git.
 
     The reasons do not show the secret either.
@@ -235,7 +237,7 @@ def _text(
 
     document = CommentedMap({"version": 1, "host": host or "localhost"})
     document.yaml_set_start_comment(
-        "Found on this host by `reconciler import`. Applying it changes nothing there.\n"
+        "Candidate on this host by `reconciler import`. Applying it changes nothing there.\n"
     )
     for address, fields in imported.items():
         if address.kind not in document:

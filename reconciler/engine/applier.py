@@ -251,8 +251,8 @@ def _restored(run: Run) -> Iterable[Address]:
     out = [address for address in run.out if address in run.changes]
     now = look_again(run.situation, out, run.request.kinds, run.host, run.request.memory.key)
     for address in out:
-        seen, before = now[address], run.changes[address].observed
-        if seen.unreadable == "" and seen.document == before.document:
+        observed, before = now[address], run.changes[address].observed
+        if observed.unreadable == "" and observed.document == before.document:
             yield address
 
 

@@ -20,15 +20,15 @@ def differences(
     """
     if before is None:
         return list(_leaves((), {}, after))
-    seen = {key: before[key] for key in after if key in before}
+    present = {key: before[key] for key in after if key in before}
     refused: list[tuple[str, ...]] = [(LOAD,)] if LOAD in before else []
-    if seen == after:
+    if present == after:
         return refused
     if not any(isinstance(value, dict) for value in after.values()):
-        return [*((key,) for key in after if seen.get(key) != after[key]), *refused]
+        return [*((key,) for key in after if present.get(key) != after[key]), *refused]
     paths = [
         path
-        for path in _deep(seen, after)
+        for path in _deep(present, after)
         if whole or value_at(after, path) is not None or value_at(ours, path) is not None
     ]
     return [*paths, *refused]

@@ -206,7 +206,11 @@ def _as_executed(run: Run, action: Action) -> Action:
         return action
     kind, number = ("users", "uid") if action.op is AccountOp.USERADD else ("groups", "gid")
     numbers = sorted(
-        {int(one) for (of, name), one in run.reserved.items() if of == kind and name != action.name}
+        {
+            int(uid_or_gid)
+            for (of, name), uid_or_gid in run.reserved.items()
+            if of == kind and name != action.name
+        }
     )
     if not numbers or number in dict(action.fields):
         return action

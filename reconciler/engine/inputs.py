@@ -65,20 +65,25 @@ class Request:
 class Situation:
     """Everything known, before any difference is looked for.
 
-    Sensitive digests are keyed already. A part that was sensitive when it was applied stays so in all three
-    until the next apply: its old content is no less secret for a spec that says otherwise. `revealed` has
-    such parts as they are declared now. `siblings` are all parts of these resources, chosen or not. `known`
-    are all that are declared or ours, whatever was chosen; None where that is not asked for. `unwanted` are
-    addresses of which the spec says that nothing shall be there, each with the block that says so.
+    Sensitive digests are keyed already. A part that was sensitive when it was applied stays so in `parts`,
+    `observed` and `rows` until the next apply: its old content is no less secret for a spec that says
+    otherwise.
     """
 
     parts: Mapping[Address, Part]
+    """The declared parts that were chosen."""
     observed: Mapping[Address, Observed]
+    """The state of the host, of all parts that are declared or ours."""
     rows: Mapping[Address, LedgerRow] = field(default_factory=dict)
+    """The rows of the ledger that were chosen."""
     revealed: Mapping[Address, Part] = field(default_factory=dict)
+    """Parts that were sensitive and are no longer, as they are declared now."""
     siblings: Collection[Address] = ()
-    known: Collection[Address] | None = None
+    """All parts of these resources, chosen or not."""
+    all_addresses: Collection[Address] | None = None
+    """All that are declared or ours, whatever was chosen; None where that is not asked for."""
     unwanted: Mapping[Address, Declared] = field(default_factory=dict)
+    """Addresses of which the spec says that nothing shall be there, each with the block that says so."""
     secret: Collection[Address] = ()
     """Declared parts whose content a snapshot cannot compare; all else of them is known."""
 
@@ -112,14 +117,14 @@ def survey(request: Request) -> Situation:
         siblings = {address for address in siblings if address.resource in chosen}
     observed: dict[Address, Observed] = {}
     for name, addresses in _by_kind(siblings, kinds):
-        seen = _looked_at(kinds[name], request.view, addresses, parts)
-        seen = {
+        of_kind = _looked_at(kinds[name], request.view, addresses, parts)
+        of_kind = {
             address: _as_far_as_it_goes(observed_part, parts.get(address))
-            for address, observed_part in seen.items()
+            for address, observed_part in of_kind.items()
         }
         observed.update(
             (address, observed_part)
-            for address, observed_part in seen.items()
+            for address, observed_part in of_kind.items()
             if address in parts or address in rows or address in unwanted
         )
     parts |= _retired(request, rows, parts, observed)
@@ -156,19 +161,19 @@ def _looked_at(
     kind: Kind, view: HostView, addresses: Sequence[Address], parts: Mapping[Address, Part]
 ) -> Mapping[Address, Observed]:
     """The observed objects of a kind, each looked for at the place where the spec means it."""
-    seen = kind.observe(view, addresses)
-    return seen if kind.locate is None else {**seen, **kind.locate(view, parts, seen)}
+    observed = kind.observe(view, addresses)
+    return observed if kind.locate is None else {**observed, **kind.locate(view, parts, observed)}
 
 
-def _as_far_as_it_goes(seen: Observed, part: Part | None) -> Observed:
+def _as_far_as_it_goes(observed: Observed, part: Part | None) -> Observed:
     """The observed state, in which a unit that its own condition keeps from running counts as running where
     that is declared: systemd calls such a start a success.
     """
-    if not seen.excused or seen.document is None:
-        return seen
+    if not observed.excused or observed.document is None:
+        return observed
     if part is None or part.document.get("state") != "running":
-        return replace(seen, excused="")
-    return replace(seen, document={**seen.document, "state": "running"})
+        return replace(observed, excused="")
+    return replace(observed, document={**observed.document, "state": "running"})
 
 
 def _retired(
@@ -204,19 +209,19 @@ def look_again(
     for name, candidates in _by_kind(
         (address for address in {*asked, *situation.siblings} if address.resource in resources), kinds
     ):
-        seen = _looked_at(kinds[name], view, candidates, parts)
+        observed_part = _looked_at(kinds[name], view, candidates, parts)
         observed.update(
-            (address, _as_far_as_it_goes(seen[address], parts.get(address)))
+            (address, _as_far_as_it_goes(observed_part[address], parts.get(address)))
             for address in candidates
             if address in asked
         )
     return {
         address: (
-            as_wanted(seen, parts.get(address), key)
+            as_wanted(observed_part, parts.get(address), key)
             if _is_sensitive(address, situation.parts, situation.rows)
-            else seen
+            else observed_part
         )
-        for address, seen in observed.items()
+        for address, observed_part in observed.items()
     }
 
 

@@ -127,8 +127,8 @@ def _of_others(request: Request, situation: Situation) -> list[Diagnostic]:
     """
     asked = [
         address
-        for address, seen in situation.observed.items()
-        if (seen.others or seen.refusal) and address in situation.parts
+        for address, observed in situation.observed.items()
+        if (observed.others or observed.refusal) and address in situation.parts
     ]
     return [
         diagnostic
@@ -141,14 +141,14 @@ def _of_others(request: Request, situation: Situation) -> list[Diagnostic]:
 
 def _excused(situation: Situation) -> Iterable[Diagnostic]:
     """A diagnostic for each unit that does not run because its own condition does not hold."""
-    for address, seen in situation.observed.items():
-        if seen.excused and address in situation.parts:
+    for address, observed in situation.observed.items():
+        if observed.excused and address in situation.parts:
             detail = (
                 "It is started by the first apply that finds it to hold. Until then this is as declared, and"
                 " no failure."
             )
             where = {"address": address, "source": source_of(situation.parts[address]), "rule": "condition"}
-            yield warning(f"{seen.excused} does not hold: systemd will not start it", detail, **where)
+            yield warning(f"{observed.excused} does not hold: systemd will not start it", detail, **where)
 
 
 def _derived(
@@ -195,17 +195,17 @@ def _require(draft: Draft) -> None:
     from reconciler.engine.requirements import Host, missing  # not where there is nothing to do
 
     host = Host(draft.request.view, draft.request.spec)
-    seen: set[tuple[Address, str]] = set()
+    keys: set[tuple[Address, str]] = set()
     for change in draft.changes:
         if not change.moves or change.address in draft.held:
             continue
         for diagnostic in missing(change, draft.request.kinds, host):
             # A warning is about the resource: once is enough, whichever of its parts change. An error blocks
             # each of them.
-            seen_as = (change.address.resource, diagnostic.summary)
-            if diagnostic.severity is Severity.ERROR or seen_as not in seen:
+            key = (change.address.resource, diagnostic.summary)
+            if diagnostic.severity is Severity.ERROR or key not in keys:
                 draft.note(diagnostic)
-            seen.add(seen_as)
+            keys.add(key)
     for diagnostic in _objections(draft):
         draft.note(diagnostic)
 

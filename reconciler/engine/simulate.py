@@ -100,15 +100,17 @@ def not_converged(
 ) -> dict[Address, Unconverged]:
     """Observe and compare again: the addresses that still differ, and in what."""
     result: dict[Address, Unconverged] = {}
-    for address, seen in look_again(situation, addresses, request.kinds, host, request.memory.key).items():
+    for address, observed in look_again(
+        situation, addresses, request.kinds, host, request.memory.key
+    ).items():
         part = situation.parts.get(address)
         if part is None:
-            if seen.document is not None:
+            if observed.document is not None:
                 result[address] = Unconverged("is still there")
             continue
         row = situation.rows.get(address)
         paths = differences(
-            seen.document,
+            observed.document,
             part.document,
             whole=request.kinds[address.kind].whole,
             ours=row.document if row else None,
@@ -116,21 +118,21 @@ def not_converged(
         if paths:
             by_hand = only_reported(address, situation, request.kinds, request.tool)
             paths = [path for path in paths if path not in by_hand]
-        if seen.unreadable:
-            result[address] = Unconverged(seen.unreadable, hidden=seen.hidden, explained=True)
-        elif seen.refusal and paths:
-            reason = f"did not converge: {', '.join(map('.'.join, paths))}: {seen.refusal}"
+        if observed.unreadable:
+            result[address] = Unconverged(observed.unreadable, hidden=observed.hidden, explained=True)
+        elif observed.refusal and paths:
+            reason = f"did not converge: {', '.join(map('.'.join, paths))}: {observed.refusal}"
             result[address] = Unconverged(reason, tuple(paths), explained=True)
         elif paths:
-            result[address] = Unconverged(f"did not converge: {_fields(paths, seen, part)}", tuple(paths))
+            result[address] = Unconverged(f"did not converge: {_fields(paths, observed, part)}", tuple(paths))
     return result
 
 
-def _fields(paths: Iterable[tuple[str, ...]], seen: Observed, part: Part) -> str:
+def _fields(paths: Iterable[tuple[str, ...]], observed: Observed, part: Part) -> str:
     """The fields that differ, as declared and as read afterwards."""
-    if seen.document is None:
+    if observed.document is None:
         return "nothing was there afterwards"
-    return ", ".join(f"{'.'.join(path)} ({_values(path, seen.document, part)})" for path in paths)
+    return ", ".join(f"{'.'.join(path)} ({_values(path, observed.document, part)})" for path in paths)
 
 
 def _values(path: tuple[str, ...], document: Document, part: Part) -> str:

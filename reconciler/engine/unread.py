@@ -21,7 +21,9 @@ def rows(situation: Situation) -> dict[Address, str]:
     """The parts that could not be looked at, and why."""
     closed = dict.fromkeys(situation.secret, SECRET_CONTENT)
     return closed | {
-        address: seen.unreadable for address, seen in situation.observed.items() if seen.unreadable
+        address: observed.unreadable
+        for address, observed in situation.observed.items()
+        if observed.unreadable
     }
 
 

@@ -60,11 +60,11 @@ def place_of(unit: str) -> str:
 
 
 def _by_units(names: Names, text: Text) -> Iterator[tuple[str, str]]:
-    seen: set[str] = set()
+    units: set[str] = set()
     for directory in _UNITS:
         for unit in names(directory):
-            if unit.endswith(_SUFFIXES) and unit not in seen:
-                seen.add(unit)
+            if unit.endswith(_SUFFIXES) and unit not in units:
+                units.add(unit)
                 if place_of(unit) != "/" and _counts(directory, text(f"{directory}/{unit}")):
                     yield place_of(unit), f"{directory}/{unit}"
 

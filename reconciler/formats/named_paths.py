@@ -131,14 +131,14 @@ class NamedPath:
 
 def named_paths(text: str) -> Iterator[NamedPath]:
     """The paths in a text, each once, without those in comments, those of data and those of the system."""
-    seen: set[tuple[str, str]] = set()
+    pairs: set[tuple[str, str]] = set()
     named: set[str] = set()
     for match in _PATH.finditer(text):
         start = text.rfind("\n", 0, match.start()) + 1
         before, path = text[start : match.start()], match[1]
-        if (before, path) in seen or path in named or before.lstrip().startswith(_COMMENTS):
+        if (before, path) in pairs or path in named or before.lstrip().startswith(_COMMENTS):
             continue
-        seen.add((before, path))
+        pairs.add((before, path))
         pieces = _pieces(_key(text, start, before))
         runs = not _RUNS.isdisjoint(pieces)
         path = path.rstrip("/.*") if path.endswith(("/", "/.", "/*")) else path

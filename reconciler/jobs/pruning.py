@@ -30,7 +30,7 @@ class Pruned:
     notes: tuple[str, ...] = ()
 
 
-def decision(scanned: store.Found, job: Job, now: int, protect: Collection[str] = ()) -> Decision:
+def decision(scanned: store.StoredArchives, job: Job, now: int, protect: Collection[str] = ()) -> Decision:
     """The decision of retention about these archives; a job without any rule keeps everything."""
     doubtful = scanned.doubts
     archives = [

@@ -64,7 +64,7 @@ class Strange:
 
 
 @frozen
-class Found:
+class StoredArchives:
     """All archives of a job in a directory, the oldest first, and the files that look like one and are
     none.
     """
@@ -78,7 +78,7 @@ class Found:
         return doubts(entry.manifest for entry in self.entries if entry.good)
 
 
-def scan(directory: Destination, job: str) -> Found:
+def scan(directory: Destination, job: str) -> StoredArchives:
     """The archives of a job in a directory; those of other jobs do not count, whatever their names."""
     names = set(directory.names())
     entries, strange = [], []
@@ -102,7 +102,7 @@ def scan(directory: Destination, job: str) -> Found:
                 strange.append(Strange(ident, f"{directory.path}/{name} cannot be used: {problem}"))
     by_id = {entry.manifest.id: entry for entry in entries}
     ordered = sorted(by_id.values(), key=lambda item: (item.manifest.started, item.manifest.id))
-    return Found(tuple(_with_ancestors(entry, by_id) for entry in ordered), tuple(strange))
+    return StoredArchives(tuple(_with_ancestors(entry, by_id) for entry in ordered), tuple(strange))
 
 
 def _with_ancestors(entry: Entry, by_id: Mapping[str, Entry]) -> Entry:

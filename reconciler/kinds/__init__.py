@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # the plan of a settled host imports no model of a kind
     from reconciler.core.changes import Observed
     from reconciler.core.host import HostView
     from reconciler.core.kind import Kind, Kinds
-    from reconciler.kinds.shared.importing import Asked, Found
+    from reconciler.kinds.shared.importing import Asked, Candidate
 
 
 class _Kinds(Mapping[str, "Kind"]):
@@ -84,7 +84,7 @@ def importable() -> tuple[str, ...]:
     return tuple(name for name in discover() if find_spec(f"{__name__}.{name}.importer"))
 
 
-def importer(name: str) -> tuple[Callable[[HostView, Asked], Iterable[Found]], tuple[str, ...]]:
+def importer(name: str) -> tuple[Callable[[HostView, Asked], Iterable[Candidate]], tuple[str, ...]]:
     """The `find` of an importable kind, and the `PLACES` where it must be told what a package brought."""
     module = import_module(f"{__name__}.{name}.importer")
     return module.find, module.PLACES

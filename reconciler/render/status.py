@@ -103,9 +103,9 @@ def _audit(audited: Mapping[str, Any] | None) -> list[str]:
     if audited is None:
         return []
     counts = [f"{audited[name]} {name}" for name in ("critical", "high", "medium", "low") if audited[name]]
-    found = f"{count(audited['fail'], 'finding')}" + (f" ({', '.join(counts)})" if counts else "")
+    findings = f"{count(audited['fail'], 'finding')}" + (f" ({', '.join(counts)})" if counts else "")
     unknown = f", {audited['not_checked']} not checked" if audited["not_checked"] else ""
-    return [f"  audit       {found}{unknown}, {_ago(audited['seconds_since'])}: reconciler audit"]
+    return [f"  audit       {findings}{unknown}, {_ago(audited['seconds_since'])}: reconciler audit"]
 
 
 _WELL = ("applied", "unchanged", "held")

@@ -65,7 +65,7 @@ def _noise(item: Located, included: Included) -> bool:
     """Whether an error only follows from another one: broken text, a file that could not be included."""
     if item.type == "missing":
         return not included.whole
-    return _mark(item) in included.said or unpack(item.value)[:2] in included.spoiled
+    return _mark(item) in included.reported or unpack(item.value)[:2] in included.spoiled
 
 
 def _sensitive(item: Located, root: Map) -> bool:

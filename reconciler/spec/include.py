@@ -34,7 +34,7 @@ class Included:
     """No file is missing from it: an absent key is really absent."""
     spoiled: set[tuple[int, int]] = field(default_factory=set)
     """The lines, by file and line, whose values are not the intended ones."""
-    said: set[Mark] = field(default_factory=set)
+    reported: set[Mark] = field(default_factory=set)
     """The positions that have a problem already."""
     problems: list[Diagnostic] = field(default_factory=list)
 
@@ -95,7 +95,7 @@ class _Reading:
         parsed = parse(self._tree.files[number].data, number)
         for problem in parsed.problems:
             self._result.problems.append(self._tree.problem(problem))
-            self._result.said.add(problem.mark)
+            self._result.reported.add(problem.mark)
             if problem.spoils:
                 self._result.spoiled.add(unpack(problem.mark)[:2])
         self._merged[name] = None if parsed.root is None else self._with_includes(parsed.root, (*chain, name))

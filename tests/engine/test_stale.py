@@ -83,7 +83,7 @@ def situation(
 def remembered(invocation: str, content: str = "A=1\n") -> dict[str, Started]:
     """The notes of an apply about a process that had this content."""
     request, found = situation({}, {}, content)
-    (one,) = stale_processes.seen(request, found, stale_processes.processes(request, found)).values()
+    (one,) = stale_processes.started(request, found, stale_processes.processes(request, found)).values()
     return {NAME: replace(one, invocation=invocation)}
 
 
@@ -141,7 +141,7 @@ def test_a_unit_file_that_is_written_again_needs_a_reload_only() -> None:
     """The same process with the same settings: systemd is told, once, and nobody is restarted."""
     times, noted = {UNIT: NEW}, remembered("second")
     request, found = situation(times, noted)
-    after = stale_processes.seen(request, found, stale_processes.processes(request, found))
+    after = stale_processes.started(request, found, stale_processes.processes(request, found))
 
     assert ["daemon-reload"] == due(times, noted)
     assert [] == due(times, after)
@@ -154,7 +154,7 @@ def test_what_is_older_stays_older_whatever_else_is_noted() -> None:
     """
     noted = remembered("second")
     request, found = situation({FILE: NEW}, noted, "A=2\n")
-    after = stale_processes.seen(request, found, stale_processes.processes(request, found))
+    after = stale_processes.started(request, found, stale_processes.processes(request, found))
 
     assert noted[NAME].marks[FILE] == after[NAME].marks[FILE]
     assert stale_processes.is_open(request, stale_processes.processes(request, found))
@@ -221,8 +221,10 @@ def test_an_older_process_of_a_file_that_is_secret_now_is_remembered_by_key() ->
     request, found = situation({}, noted)
     row = LedgerRow(Address("files", FILE), {}, sensitive=True)
     secret = replace(request, memory=replace(request.memory, rows={Address("files", FILE): row}))
-    before = stale_processes.seen(request, found, stale_processes.processes(request, found))[NAME].marks[FILE]
-    after = stale_processes.seen(secret, found, stale_processes.processes(secret, found))[NAME].marks[FILE]
+    before = stale_processes.started(request, found, stale_processes.processes(request, found))[NAME].marks[
+        FILE
+    ]
+    after = stale_processes.started(secret, found, stale_processes.processes(secret, found))[NAME].marks[FILE]
 
     assert digest(b"A=0") == before
     assert keyed(digest(b"A=0"), KEY) == after

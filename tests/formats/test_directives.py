@@ -39,7 +39,7 @@ def test_the_table_has_every_section() -> None:
 )
 def test_known(section: str, name: str, answer: bool) -> None:
     """A directive is known in the sections that systemd reads it in."""
-    assert answer is directives.known(section, name)
+    assert answer is directives.has_directive(section, name)
 
 
 def test_releases_are_told_apart() -> None:

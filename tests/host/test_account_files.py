@@ -22,7 +22,7 @@ from reconciler.formats.accounts.passwd import (
     parse_users,
 )
 from reconciler.formats.accounts.tables import AccountTables
-from reconciler.formats.accounts.user_edits import Wanted, add_user, gid_of, remove_user
+from reconciler.formats.accounts.user_edits import UserFields, add_user, gid_of, remove_user
 from reconciler.formats.accounts.user_edits import add_group as add_group_to
 from reconciler.formats.accounts.user_edits import remove_group as remove_group_from
 from reconciler.formats.accounts.users import Accounts
@@ -167,11 +167,11 @@ def test_an_edit_that_cannot_be_made_leaves_nothing_behind() -> None:
     for file in FILES:
         getattr(tables, file)
     with pytest.raises(AccountConflict), tables.all_or_nothing():
-        add_user(tables, "new", Wanted(groups=("ml", "none")), 3)
+        add_user(tables, "new", UserFields(groups=("ml", "none")), 3)
 
     assert {file: getattr(before, file) for file in FILES} == tables.texts()
     with tables.all_or_nothing():
-        add_user(tables, "new", Wanted(groups=("ml",)), 3)
+        add_user(tables, "new", UserFields(groups=("ml",)), 3)
     assert ["new"] == [user.name for user in tables.passwd.rows() if user.uid == 1000]
     assert ("a", "b", "new") == getattr(tables.group.row("ml"), "members", None)
 
@@ -194,7 +194,7 @@ def test_an_edit_costs_the_same_however_many_accounts_there_are(monkeypatch: pyt
                 table, "_parse", lambda line, parse=parse, reads=reads: reads.append(line) or parse(line)
             )
         for number in range(100):
-            add_user(tables, f"new{number}", Wanted(groups=("all",)), 3)
+            add_user(tables, f"new{number}", UserFields(groups=("all",)), 3)
         for number in range(100):
             remove_user(tables, f"new{number}")
         assert texts.passwd == tables.passwd.text
@@ -221,7 +221,7 @@ def test_a_group_of_thousands_costs_each_member_the_same(monkeypatch: pytest.Mon
             )
         for number in range(100):
             with tables.all_or_nothing():
-                add_user(tables, f"new{number}", Wanted(groups=("all",)), 3)
+                add_user(tables, f"new{number}", UserFields(groups=("all",)), 3)
         for number in range(50):
             with tables.all_or_nothing():
                 remove_user(tables, f"new{number}")

@@ -207,12 +207,14 @@ def _as_remembered(memory: Memory, host: HostView, whole: Mapping[str, bool]) ->
     for address in memory.rows:
         of_kind[address.kind].append(address)
     for name, addresses in of_kind.items():
-        seen = observer(name)(host, sorted(addresses))
-        if any(seen[address].others or seen[address].refusal for address in addresses):
+        observed = observer(name)(host, sorted(addresses))
+        if any(observed[address].others or observed[address].refusal for address in addresses):
             return False
         if not all(
             _shows(
-                concealed(seen[address], memory.rows[address], memory.key), memory.rows[address], whole[name]
+                concealed(observed[address], memory.rows[address], memory.key),
+                memory.rows[address],
+                whole[name],
             )
             for address in addresses
         ):
@@ -230,12 +232,12 @@ def _still_absent(host: HostView, unwanted: Iterable[Iterable[str]]) -> bool:
     return True
 
 
-def _shows(seen: Mapping[str, Any] | None, row: LedgerRow, whole: bool) -> bool:
+def _shows(present: Mapping[str, Any] | None, row: LedgerRow, whole: bool) -> bool:
     document = row.document
-    if seen is None or document is None or row.pending is not None:
+    if present is None or document is None or row.pending is not None:
         return False
     return all(
-        key in seen and (seen[key] == value if whole else _covers(seen[key], value))
+        key in present and (present[key] == value if whole else _covers(present[key], value))
         for key, value in document.items()
     )
 
@@ -308,6 +310,6 @@ def _is_all(situation: Situation, memory: Memory) -> bool:
 
     if not _is_quiet(memory) or situation.revealed or situation.parts.keys() != memory.rows.keys():
         return False
-    if any(seen.unreadable for seen in situation.observed.values()):
+    if any(observed.unreadable for observed in situation.observed.values()):
         return False
     return not any(True for _ in unrecorded(with_rows(situation, memory), set(), anew=False))

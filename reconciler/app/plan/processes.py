@@ -26,7 +26,7 @@ def known_before(planned: Planned) -> Mapping[str, Started]:
     assert request is not None and situation is not None
     return {
         **request.started,
-        **stale_processes.seen(request, situation, stale_processes.processes(request, situation)),
+        **stale_processes.started(request, situation, stale_processes.processes(request, situation)),
     }
 
 
@@ -51,7 +51,7 @@ def note_started(directory: str, planned: Planned, result: ApplyResult | None = 
     is_whole = not request.targets and not request.excludes
     started = {
         **({} if is_whole else request.started),
-        **stale_processes.seen(request, situation, processes, reloaded),
+        **stale_processes.started(request, situation, processes, reloaded),
     }
     is_open = not is_whole or stale_processes.is_open(request, processes, reloaded)
     write_started(directory, request.memory.key, Remembered(started, is_open))

@@ -137,7 +137,7 @@ def spare(facts: Facts, declared: Service | None, hold: Hold | None) -> str:
     stopped = declared is not None and declared.says("state") and declared.state is State.STOPPED
     enforced = declared is None or declared.drift is DriftPolicy.ENFORCE
     rules = (
-        (not facts.known, "systemd told nothing of it"),
+        (not facts.is_known, "systemd told nothing of it"),
         (hold is not None, f"it is held until {moment(hold.until)}: {hold.why}" if hold is not None else ""),
         (not facts.installed, "it is not installed; an apply does that"),
         (facts.load == "masked", "it is masked"),

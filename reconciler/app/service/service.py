@@ -141,7 +141,7 @@ def row(name: str, facts: Facts, chosen: Chosen, memory: Memory | None) -> dict[
         "invocation": facts.invocation or None,
         "held": hold_data(held) if held else None,
         "holds_known": memory is not None and not memory.unreadable and not memory.damaged,
-        "healthy": not why if facts.known else None,
+        "healthy": not why if facts.is_known else None,
         "reason": why,
     }
 
@@ -154,7 +154,7 @@ def unhealthy(facts: Facts, declared: Service | None) -> str:
     ended = facts.exit or facts.result
     idle = f"{facts.active} ({facts.sub}), but should be running"
     rules = (
-        (not facts.known, "systemd told nothing of it"),
+        (not facts.is_known, "systemd told nothing of it"),
         (not facts.installed, _absent(facts, declared)),
         (
             facts.load not in ("loaded", "masked"),

@@ -24,16 +24,16 @@ def document(models: Iterable[type[BaseModel]]) -> None:
     """Give every field of these models, and of those inside them, its docstring as its description, in their
     schemas too.
     """
-    seen: dict[type[BaseModel], None] = {}
+    documented: dict[type[BaseModel], None] = {}
     for model in models:
-        _document(model, seen)
-    for model in seen:  # the inner ones first: what is built of them goes into the outer ones
+        _document(model, documented)
+    for model in documented:  # the inner ones first: what is built of them goes into the outer ones
         model.model_rebuild(force=True)
         _documented.add(model)
 
 
-def _document(model: type[BaseModel], seen: dict[type[BaseModel], None]) -> None:
-    if model in seen or model in _documented:
+def _document(model: type[BaseModel], documented: dict[type[BaseModel], None]) -> None:
+    if model in documented or model in _documented:
         return
     texts = {
         name: text
@@ -43,10 +43,10 @@ def _document(model: type[BaseModel], seen: dict[type[BaseModel], None]) -> None
     }
     for name, info in model.model_fields.items():
         for inner in _models(info.annotation):
-            _document(inner, seen)
+            _document(inner, documented)
         if info.description is None and name in texts:
             info.description = texts[name]
-    seen[model] = None
+    documented[model] = None
 
 
 def _is_model(base: type) -> bool:

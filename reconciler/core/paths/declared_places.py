@@ -16,10 +16,10 @@ _ACCESS = (("owner", "root"), ("group", "root"), ("mode", ""))
 
 def places(kind: Kind, declared: Declared, *, reads: bool = True) -> Iterator[Place]:
     """Every path that a resource stands for or names; with `reads` those that it only reads, too."""
-    seen: set[tuple[str, Use]] = set()
+    keys: set[tuple[str, Use]] = set()
     for place in _places(kind, declared, reads):
-        if (place.path, place.use) not in seen:  # the kind comes first: it may know more than the field
-            seen.add((place.path, place.use))
+        if (place.path, place.use) not in keys:  # the kind comes first: it may know more than the field
+            keys.add((place.path, place.use))
             yield place
 
 

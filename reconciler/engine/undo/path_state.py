@@ -54,7 +54,7 @@ CAPABILITY = "security.capability"
 _OF_USERS = ("user.", "system.posix_acl_")
 
 
-def told(attributes: Attributes) -> Attributes:
+def compared(attributes: Attributes) -> Attributes:
     """The attributes by which a path is compared."""
     return tuple((name, value) for name, value in attributes if name not in LABELS)
 
@@ -64,14 +64,14 @@ def in_a_home(attributes: Attributes) -> Attributes:
     return tuple((name, value) for name, value in attributes if name.startswith(_OF_USERS))
 
 
-def seen(view: HostView, path: str) -> PathState | None:
+def present(view: HostView, path: str) -> PathState | None:
     """The state that is there now. Raises Unreadable, UnsafePath."""
     entry = view.entry(path)
     if entry is None:
         return None
     content = view.read(path) if entry.type is FileType.FILE else None
     name = digest(content) if content is not None else ""
-    attributes = told(view.attributes(path))
+    attributes = compared(view.attributes(path))
     return PathState(
         entry.type, entry.mode, entry.owner, entry.group, name, entry.target, content, attributes
     )
@@ -84,7 +84,7 @@ def was(saved: PreImage) -> PathState | None:
     content = saved.content
     name = digest(content) if content is not None else ""
     return PathState(
-        saved.type, saved.mode, saved.owner, saved.group, name, saved.target, content, told(saved.xattrs)
+        saved.type, saved.mode, saved.owner, saved.group, name, saved.target, content, compared(saved.xattrs)
     )
 
 

@@ -87,7 +87,7 @@ class PathStep:
 
 
 @frozen
-class Found:
+class TouchedPath:
     """The thing that was at a path and the one that is there now.
 
     `trees` are the directories that went as a whole, `within` the one that the path was in.
@@ -100,7 +100,11 @@ class Found:
 
 
 def undoing(
-    draft: Draft, path: str, actions: Sequence[PathAction], situation: Found, addresses: tuple[Address, ...]
+    draft: Draft,
+    path: str,
+    actions: Sequence[PathAction],
+    situation: TouchedPath,
+    addresses: tuple[Address, ...],
 ) -> Action | None:
     """The action that brings the path back, if one is needed and allowed."""
     key, edited, now = draft.wish.memory.key, draft.wish.edited, situation.now

@@ -37,7 +37,7 @@ from reconciler.core.steps import Cause, Step
 from reconciler.engine import ordering
 from reconciler.engine.undo import path_state
 from reconciler.engine.undo.undo_accounts import Accounting, AccountStep, account_steps
-from reconciler.engine.undo.undo_paths import Draft, Found, PathStep, UndoRequest, undoing
+from reconciler.engine.undo.undo_paths import Draft, PathStep, TouchedPath, UndoRequest, undoing
 from reconciler.engine.undo.undo_units import unit_steps
 from reconciler.formats.accounts import account_files
 
@@ -196,11 +196,11 @@ def _path(draft: Draft, path: str, steps: Sequence[PathStep], trees: Mapping[str
         draft.refuse(addresses, f"what stood at {path} before is not kept any more")
         return
     try:
-        now = path_state.seen(draft.view, path)
+        now = path_state.present(draft.view, path)
     except HostError as problem:
         draft.refuse(addresses, str(problem))
         return
-    situation = Found(saved, now, trees, next((top for top in trees if path.startswith(f"{top}/")), ""))
+    situation = TouchedPath(saved, now, trees, next((top for top in trees if path.startswith(f"{top}/")), ""))
     action = undoing(draft, path, [step.action for step in steps], situation, addresses)
     if action is not None:
         yield Step(action, tuple(Cause(address) for address in addresses))

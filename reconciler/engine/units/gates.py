@@ -119,7 +119,7 @@ def _differs(address: Address, situation: Situation) -> bool:
 
 
 def _known(address: Address, situation: Situation) -> bool:
-    return situation.known is None or address in situation.known
+    return situation.all_addresses is None or address in situation.all_addresses
 
 
 def _asked(row: OwedRow, situation: Situation, kinds: Kinds) -> bool:

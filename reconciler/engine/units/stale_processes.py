@@ -273,7 +273,7 @@ def unseen(running: Iterable[Process]) -> Iterator[Diagnostic]:
 # ----------------------------------------------------------------------------------------- what is remembered
 
 
-def seen(
+def started(
     request: Request, situation: Situation, running: Iterable[Process], reloaded: Collection[str] = ()
 ) -> dict[str, Started]:
     """The marks to remember for each process.
@@ -283,7 +283,7 @@ def seen(
     """
     secret = _secret_paths(request, situation)
     return {
-        process.runs.unit: _seen(request, process, process.runs.unit in reloaded, secret)
+        process.runs.unit: _started(request, process, process.runs.unit in reloaded, secret)
         for process in running
     }
 
@@ -299,7 +299,7 @@ def _secret_paths(request: Request, situation: Situation) -> frozenset[str]:
     return frozenset(path for address in addresses for path in request.kinds[address.kind].paths(address))
 
 
-def _seen(request: Request, process: Process, reloaded: bool, secret: Collection[str]) -> Started:
+def _started(request: Request, process: Process, reloaded: bool, secret: Collection[str]) -> Started:
     started, view, key = request.started.get(process.runs.unit, Started()), request.view, request.memory.key
     before = started.marks if started.invocation == process.invocation else {}
     done = {path for path in process.older if not _still(request, process, path, reloaded)}

@@ -20,7 +20,7 @@ from reconciler.formats.accounts.users import NO_PASSWORD, SHADOW_WIDTH, Range
 
 
 @frozen
-class Wanted:
+class UserFields:
     """The properties that an account command asks for; None and empty: it does not ask."""
 
     uid: int | None = None
@@ -42,7 +42,7 @@ class Wanted:
     """Numbers that a new account does not get, even if they are free."""
 
 
-def add_user(tables: AccountTables, name: str, request: Wanted, today: int) -> None:
+def add_user(tables: AccountTables, name: str, request: UserFields, today: int) -> None:
     """Add the user, as useradd does. Raises AccountConflict. `today` is in days since 1970."""
     present = tables.passwd.row(name)
     uid = uid_of(tables, request) if present is None else present.uid
@@ -63,7 +63,7 @@ def add_user(tables: AccountTables, name: str, request: Wanted, today: int) -> N
     modify_user(tables, name, request)
 
 
-def modify_user(tables: AccountTables, name: str, request: Wanted) -> None:
+def modify_user(tables: AccountTables, name: str, request: UserFields) -> None:
     """Change the user, as usermod does. Raises AccountConflict."""
     user = before = tables.passwd.row(name)
     if user is None:
@@ -99,7 +99,7 @@ def remove_user(tables: AccountTables, name: str) -> None:
             *tables.group.names_listing(name),
             *(tables.gshadow.names_listing(name) if tables.gshadow is not None else ()),
         )
-        _join_and_leave(tables, name, Wanted(leave=tuple(dict.fromkeys(groups))))
+        _join_and_leave(tables, name, UserFields(leave=tuple(dict.fromkeys(groups))))
     for table in (tables.passwd, tables.shadow, tables.subuid, tables.subgid):
         if table is not None:
             table.remove(name)
@@ -194,7 +194,7 @@ def free_range(tables: AccountTables, file: str) -> int:
 # --------------------------------------------------------------------------------------------- parts of edits
 
 
-def uid_of(tables: AccountTables, request: Wanted) -> int:
+def uid_of(tables: AccountTables, request: UserFields) -> int:
     """The uid that a new account gets. Raises AccountConflict."""
     if request.uid is not None:
         return request.uid
@@ -260,7 +260,7 @@ def _new_shadow(tables: AccountTables, user: User, today: int) -> str:
     return ":".join((user.name, NO_PASSWORD, str(today), *aging, "", "", ""))
 
 
-def _edit_shadow(row: list[str], request: Wanted) -> list[str]:
+def _edit_shadow(row: list[str], request: UserFields) -> list[str]:
     row = [*row, *[""] * (SHADOW_WIDTH - len(row))]
     if request.lock and not row[1].startswith("!"):
         row[1] = f"!{row[1]}"
@@ -271,7 +271,7 @@ def _edit_shadow(row: list[str], request: Wanted) -> list[str]:
     return row
 
 
-def _join_and_leave(tables: AccountTables, name: str, request: Wanted) -> None:
+def _join_and_leave(tables: AccountTables, name: str, request: UserFields) -> None:
     for group in request.groups:
         if not tables.group.has(group):
             raise _no_such_group(group)

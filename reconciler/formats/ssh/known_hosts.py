@@ -47,7 +47,7 @@ def _names(line: str, name: str) -> bool:
 def _is_hash_of(hosts: str, name: str) -> bool:
     salt, _, digest = hosts.removeprefix(_HASHED).partition("|")
     try:
-        known = base64.b64decode(digest, validate=True)
-        return hmac.compare_digest(known, hmac.digest(base64.b64decode(salt), name.encode(), "sha1"))
+        expected = base64.b64decode(digest, validate=True)
+        return hmac.compare_digest(expected, hmac.digest(base64.b64decode(salt), name.encode(), "sha1"))
     except binascii.Error:
         return False

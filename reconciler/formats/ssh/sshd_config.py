@@ -82,7 +82,7 @@ class Settings:
         """The one argument of a keyword whose values ignore case, in lower case."""
         return self.word(keyword, default).lower()
 
-    def said(self, keyword: str) -> str:
+    def as_line(self, keyword: str) -> str:
         """The setting as a line, with its place."""
         return f"{keyword} {' '.join(self.words(keyword))} ({self.places.get(keyword, 'the default')})"
 

@@ -27,7 +27,7 @@ def own_path(policy: Policy, who: Who, run: str) -> bool:
     return not path or exempt in who.groups
 
 
-def kept(policy: Policy, who: Who, run: str) -> frozenset[str]:
+def passed_variables(policy: Policy, who: Who, run: str) -> frozenset[str]:
     """The variables that a program gets as the caller has set them, besides the harmless ones; wildcards are
     kept as they are written.
     """

@@ -32,14 +32,14 @@ def section(name: str) -> frozenset[str] | None:
     return None if directives is None else frozenset(directives)
 
 
-def known(section_name: str, directive: str) -> bool:
+def has_directive(section_name: str, directive: str) -> bool:
     """Whether systemd has this directive in this section."""
     return directive in _table().get(section_name, {})
 
 
 def since(section_name: str, directive: str) -> int | None:
     """The oldest tabulated release that has it: OLDEST or NEWEST; None if neither has."""
-    if not known(section_name, directive):
+    if not has_directive(section_name, directive):
         return None
     return NEWEST if directive in _added() else OLDEST
 
@@ -66,7 +66,7 @@ def lint(section_name: str, name: str, value: str, version: int | None = None) -
         return _suggest(
             f"[{section_name}] is no section of a unit file", _closest(section_name, _table()), "[{}]"
         )
-    if not known(section_name, name):
+    if not has_directive(section_name, name):
         return _unknown(section_name, name)
     if version is not None and version < NEWEST and is_newer(section_name, name, value):
         assignment = name if name in _added() else f"{name}={value}"

@@ -15,6 +15,6 @@ def expand(name: str) -> frozenset[str]:
     return frozenset[str]().union(*(expand(member) for member in data.SETS.get(name, "").split()))
 
 
-def known(name: str) -> bool:
+def exists(name: str) -> bool:
     """Whether there is a set, or on any architecture a system call, of this name."""
     return name in data.SETS if name.startswith("@") else name in expand("@known")

@@ -248,7 +248,7 @@ def _accumulates(section: str, name: str) -> bool:
         return True
     from reconciler.formats.systemd import directives
 
-    return not directives.known(section, name)
+    return not directives.has_directive(section, name)
 
 
 def _append(bucket: dict[str, str | list[str]], name: str, value: str) -> None:

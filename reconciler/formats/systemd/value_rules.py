@@ -114,7 +114,7 @@ def _is_errno(word: str) -> bool:
 
 def _is_syscall(word: str) -> bool:
     name, colon, errno = word.partition(":")
-    return (not colon or _is_errno(errno)) and syscalls.known(name)
+    return (not colon or _is_errno(errno)) and syscalls.exists(name)
 
 
 _CAPABILITY = Rule(

@@ -15,7 +15,7 @@ class Units(Protocol):
     def node(self, name: str) -> UnitNode:
         """One unit; MISSING when there is none of that name."""
 
-    def known(self, name: str) -> bool:
+    def is_known(self, name: str) -> bool:
         """Whether anything is known of a unit; nothing is assumed to happen to any other."""
 
     def state(self, name: str) -> str:

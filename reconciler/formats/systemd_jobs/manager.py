@@ -72,7 +72,7 @@ class Manager:
         """
         return self._queues.restless | self.jobs.keys()
 
-    def known(self, name: str) -> bool:
+    def is_known(self, name: str) -> bool:
         """Whether anything is known of a unit."""
         return name in self.units
 

@@ -46,28 +46,28 @@ def in_order(verb: UnitVerb, names: Sequence[str], units: Mapping[str, UnitNode]
     if rule is None or len(names) < 2:
         return tuple(names)
     named = {name: index for index, name in enumerate(names)}
-    seen: set[str] = set()
+    visited: set[str] = set()
     ordered: list[str] = []
     for name in names:
-        ordered += _behind_what_comes_first(name, rule, named, units, seen)
+        ordered += _behind_what_comes_first(name, rule, named, units, visited)
     return tuple(ordered)
 
 
 def _behind_what_comes_first(
-    name: str, rule: _Rule, named: Mapping[str, int], units: Mapping[str, UnitNode], seen: set[str]
+    name: str, rule: _Rule, named: Mapping[str, int], units: Mapping[str, UnitNode], visited: set[str]
 ) -> Iterator[str]:
     """A name, and before it the names that come first and were not yielded yet; without recursion, for chains
     are long.
     """
-    if name in seen:
+    if name in visited:
         return
-    seen.add(name)
+    visited.add(name)
     path = [(name, iter(_first(name, rule, named, units)))]
     while path:
         at, rest = path[-1]
-        before = next((other for other in rest if other not in seen), None)
+        before = next((other for other in rest if other not in visited), None)
         if before is not None:
-            seen.add(before)
+            visited.add(before)
             path.append((before, iter(_first(before, rule, named, units))))
             continue
         path.pop()

@@ -164,7 +164,7 @@ class Transaction:
         """Add the job that a job asks for on another unit. With `matters`, a refusal refuses the request too;
         raises Refused.
         """
-        if not self.units.known(other):
+        if not self.units.is_known(other):
             return
         try:
             yield self._add(type_, other, job, (relation, job.unit), matters=matters, **flags)

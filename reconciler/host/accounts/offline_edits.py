@@ -14,7 +14,7 @@ from reconciler.formats.accounts.belongings import Belongings, give_back
 from reconciler.formats.accounts.passwd import AccountConflict
 from reconciler.formats.accounts.tables import AccountTables
 from reconciler.formats.accounts.user_edits import (
-    Wanted,
+    UserFields,
     add_group,
     add_user,
     complete,
@@ -69,14 +69,14 @@ def fields_of(action: Account) -> tuple[int | None, bool]:
     return _number(action, "gid", options.get("gid")), options.get("system", "no") in _YES
 
 
-def wanted_of(action: Account) -> Wanted:
+def user_fields(action: Account) -> UserFields:
     """The options of useradd and usermod; the groups of usermod's `--append` and `--remove` among them.
 
     Raises ActionFailed.
     """
     options = _options(action)
     expires = options.get("expiredate")
-    return Wanted(
+    return UserFields(
         uid=_number(action, "uid", options.get("uid")),
         group=options.get("gid", ""),
         comment=options.get("comment"),
@@ -220,10 +220,10 @@ def _edit(tables: AccountTables, action: Account) -> None:
         case AccountOp.RESTORE:
             _give_back(tables, action)
         case AccountOp.USERADD:
-            add_user(tables, action.name, wanted_of(action), today())
+            add_user(tables, action.name, user_fields(action), today())
         case AccountOp.USERMOD:
             complete(tables, action.name, today())
-            modify_user(tables, action.name, wanted_of(action))
+            modify_user(tables, action.name, user_fields(action))
 
 
 def _give_back(tables: AccountTables, action: Account) -> None:

@@ -17,9 +17,9 @@ from reconciler.core.host import ActionFailed, HostView, Receipt
 from reconciler.formats.accounts import account_files
 from reconciler.formats.accounts.passwd import AccountConflict
 from reconciler.formats.accounts.tables import AccountTables
-from reconciler.formats.accounts.user_edits import Wanted, free_range, uid_of
+from reconciler.formats.accounts.user_edits import UserFields, free_range, uid_of
 from reconciler.formats.accounts.users import NO_PASSWORD, Accounts
-from reconciler.host.accounts.offline_edits import wanted_of
+from reconciler.host.accounts.offline_edits import user_fields
 from reconciler.host.accounts.shadow_utils import check, options_of, run_unlocked
 
 
@@ -47,59 +47,59 @@ class _Command:
 
 def useradd(view: HostView, prefix: str, action: Account, changed: Callable[[], None]) -> Receipt:
     """Make the account, without a home; or complete one that a killed run left. Raises ActionFailed."""
-    command, wanted = _Command(view, prefix, action.name, changed), wanted_of(action)
+    command, fields = _Command(view, prefix, action.name, changed), user_fields(action)
     present = command.now.users.get(action.name)
     if present is not None:
-        if wanted.uid not in (None, present.uid):
+        if fields.uid not in (None, present.uid):
             raise ActionFailed(
                 "useradd failed", f"user '{action.name}' already exists with uid {present.uid}"
             )
         _complete(command)
-        _modify(command, wanted)
+        _modify(command, fields)
         return Receipt("was there already")
-    wanted = _with_number(command.now, wanted)
-    group = wanted.group or (action.name if action.name in command.now.groups else "")
+    fields = _with_number(command.now, fields)
+    group = fields.group or (action.name if action.name in command.now.groups else "")
     options = [
         "--no-create-home",
         *(["--gid", group] if group else ["--user-group"]),
-        *(["--system"] if wanted.system else []),
-        *(["--uid", str(wanted.uid)] if wanted.uid is not None else []),
-        *(["--comment", wanted.comment] if wanted.comment else []),
-        *(["--home-dir", wanted.home] if wanted.home else []),
-        *(["--shell", wanted.shell] if wanted.shell else []),
-        *(["--groups", ",".join(wanted.groups)] if wanted.groups else []),
+        *(["--system"] if fields.system else []),
+        *(["--uid", str(fields.uid)] if fields.uid is not None else []),
+        *(["--comment", fields.comment] if fields.comment else []),
+        *(["--home-dir", fields.home] if fields.home else []),
+        *(["--shell", fields.shell] if fields.shell else []),
+        *(["--groups", ",".join(fields.groups)] if fields.groups else []),
         *(
-            ["--expiredate", str(wanted.expires)]
-            if wanted.expires is not None and wanted.expires >= 0
+            ["--expiredate", str(fields.expires)]
+            if fields.expires is not None and fields.expires >= 0
             else []
         ),
     ]
     command.run("useradd", *options, done=lambda now: action.name in now.users)
     _complete(command)
     # useradd takes --expiredate of a system account without a word, and leaves it out.
-    _modify(command, wanted)
+    _modify(command, fields)
     return Receipt()
 
 
-def _with_number(accounts: Accounts, wanted: Wanted) -> Wanted:
+def _with_number(accounts: Accounts, fields: UserFields) -> UserFields:
     """The options, with a uid of our choice where useradd's next free one could still be on files."""
-    if wanted.uid is not None or not wanted.avoid:
-        return wanted
+    if fields.uid is not None or not fields.avoid:
+        return fields
     try:
-        return replace(wanted, uid=uid_of(AccountTables.of(accounts), wanted))
+        return replace(fields, uid=uid_of(AccountTables.of(accounts), fields))
     except AccountConflict as error:
         raise ActionFailed("useradd failed", str(error)) from error
 
 
 def usermod(view: HostView, prefix: str, action: Account, changed: Callable[[], None]) -> Receipt:
     """Change the account, after completing it. Raises ActionFailed."""
-    command, wanted = _Command(view, prefix, action.name, changed), wanted_of(action)
+    command, fields = _Command(view, prefix, action.name, changed), user_fields(action)
     if action.name not in command.now.users:
         raise ActionFailed("usermod failed", f"user '{action.name}' does not exist")
-    if wanted.lock:
+    if fields.lock:
         _check_not_ourselves(command.now, action.name)
     _complete(command)
-    _modify(command, wanted)
+    _modify(command, fields)
     return Receipt()
 
 
@@ -146,34 +146,34 @@ def _first_free(accounts: Accounts, file: str) -> int:
         raise ActionFailed("usermod failed", str(error)) from error
 
 
-def _modify(command: _Command, wanted: Wanted) -> None:
+def _modify(command: _Command, fields: UserFields) -> None:
     """Change all fields by one usermod: each file changes once. Leaving groups needs another."""
     name = command.name
     user, shadow = command.now.users[name], command.now.shadows.get(name)
     members = command.now.memberships.get(name, {})
-    join = [group for group in wanted.groups if not members.get(group)]
+    join = [group for group in fields.groups if not members.get(group)]
     expires = None if shadow is None or shadow.expires is None else shadow.expires
-    new_expires = None if wanted.expires is None or wanted.expires < 0 else wanted.expires
+    new_expires = None if fields.expires is None or fields.expires < 0 else fields.expires
     options = [
-        *(["--gid", wanted.group] if wanted.group and wanted.group != command.now.group_of(user) else []),
+        *(["--gid", fields.group] if fields.group and fields.group != command.now.group_of(user) else []),
         *(
-            ["--comment", wanted.comment]
-            if wanted.comment is not None and wanted.comment != user.comment
+            ["--comment", fields.comment]
+            if fields.comment is not None and fields.comment != user.comment
             else []
         ),
-        *(["--shell", wanted.shell] if wanted.shell and wanted.shell != user.shell else []),
+        *(["--shell", fields.shell] if fields.shell and fields.shell != user.shell else []),
         *(
             ["--expiredate", "" if new_expires is None else str(new_expires)]
-            if wanted.expires is not None and new_expires != expires
+            if fields.expires is not None and new_expires != expires
             else []
         ),
         *(["--append", "--groups", ",".join(join)] if join else []),
-        *(["--lock"] if wanted.lock and not (shadow and shadow.locked) else []),
-        *(["--unlock"] if wanted.unlock and shadow and shadow.hidden else []),
+        *(["--lock"] if fields.lock and not (shadow and shadow.locked) else []),
+        *(["--unlock"] if fields.unlock and shadow and shadow.hidden else []),
     ]
     if options:
-        command.run("usermod", *options, done=lambda now: _has_fields(now, name, wanted))
-    _leave(command, tuple(group for group in wanted.leave if group in command.now.memberships.get(name, {})))
+        command.run("usermod", *options, done=lambda now: _has_fields(now, name, fields))
+    _leave(command, tuple(group for group in fields.leave if group in command.now.memberships.get(name, {})))
 
 
 def _leave(command: _Command, groups: tuple[str, ...]) -> None:
@@ -197,19 +197,19 @@ def _leave(command: _Command, groups: tuple[str, ...]) -> None:
     )
 
 
-def _has_fields(now: Accounts, name: str, wanted: Wanted) -> bool:
+def _has_fields(now: Accounts, name: str, fields: UserFields) -> bool:
     """Whether the account is as `usermod` was told to make it."""
     user, shadow = now.users.get(name), now.shadows.get(name)
     if user is None:
         return False
-    expires = None if wanted.expires is None or wanted.expires < 0 else wanted.expires
+    expires = None if fields.expires is None or fields.expires < 0 else fields.expires
     return (
-        all(now.memberships.get(name, {}).get(group) for group in wanted.groups)
-        and (wanted.comment is None or user.comment == wanted.comment)
-        and (not wanted.shell or user.shell == wanted.shell)
-        and (not wanted.group or now.group_of(user) == wanted.group)
-        and (wanted.expires is None or shadow is None or shadow.expires == expires)
-        and (not wanted.lock or shadow is None or shadow.locked)
+        all(now.memberships.get(name, {}).get(group) for group in fields.groups)
+        and (fields.comment is None or user.comment == fields.comment)
+        and (not fields.shell or user.shell == fields.shell)
+        and (not fields.group or now.group_of(user) == fields.group)
+        and (fields.expires is None or shadow is None or shadow.expires == expires)
+        and (not fields.lock or shadow is None or shadow.locked)
     )
 
 

@@ -209,7 +209,7 @@ class _Pair:
                 )
             except OSError:  # somebody changed it at this moment
                 return What.CONTENT
-            if any(one != other for one, other in zip(_chunks(new), _chunks(old), strict=False)):
+            if any(chunk != other for chunk, other in zip(_chunks(new), _chunks(old), strict=False)):
                 return What.CONTENT
             return None if _facts(new) == _facts(old) else What.ATTRIBUTES
 

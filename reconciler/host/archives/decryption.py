@@ -15,12 +15,12 @@ from reconciler.host.process.streams import write_all
 
 
 @contextmanager
-def decrypted(fd: int, size: int, identity: str, place: str) -> Iterator[int]:
-    """A descriptor of the archive without its encryption, in a file without a name on the disk of `place`.
+def decrypted(fd: int, size: int, identity: str, directory: str) -> Iterator[int]:
+    """A descriptor of the archive without its encryption, in a nameless file on the disk of `directory`.
 
     Raises Refused where the file `identity` has no private key for it, or there is no room.
     """
-    with descriptor(_open(identity)) as key, descriptor(spool(size, place)) as plain:
+    with descriptor(_open(identity)) as key, descriptor(spool(size, directory)) as plain:
         os.lseek(fd, 0, os.SEEK_SET)
         argv = ["age", "--decrypt", "--identity", f"/proc/self/fd/{key}"]
         (age,) = pipe([argv], lambda chunk: write_all(plain, chunk), stdin=fd, pass_fds=(key,))

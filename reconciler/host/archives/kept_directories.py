@@ -16,15 +16,15 @@ def kept_directories(sources: Sequence[str], root: str = "") -> list[str]:
     """Those in the sources themselves and in the directories above them, as paths; deeper ones are not
     searched for. With `root` that stands for `/`.
     """
-    kept = []
+    directories = []
     with SafeRoot(root or "/") as top:
         for directory in (*above(sources), *sources):
             try:
                 paths = [f"{directory.rstrip('/')}/{name}" for name in top.names(directory)]
-                kept += [path for path in paths if is_kept(path) and _is_ours(top, path)]
+                directories += [path for path in paths if is_kept(path) and _is_ours(top, path)]
             except HostError:  # the run itself tells of what it cannot read
                 continue
-    return kept
+    return directories
 
 
 def _is_ours(root: SafeRoot, path: str) -> bool:

@@ -44,7 +44,9 @@ def first_name(line: bytes, sources: Sequence[str]) -> str:
         return ""
     _, *rest = os.fsdecode(unescaped(match[3])).split(_LINK_TO)
     paths = ("/" + _LINK_TO.join(rest[number:]) for number in range(len(rest)))
-    return next((path for path in paths if any(f"{path}/".startswith(f"{one}/") for one in sources)), "")
+    return next(
+        (path for path in paths if any(f"{path}/".startswith(f"{source}/") for source in sources)), ""
+    )
 
 
 class Count:

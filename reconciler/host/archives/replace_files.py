@@ -101,8 +101,8 @@ def scratch_parent(path: str) -> str:
         at = path
         while (status := root.stat(at)) is None or not stat.S_ISDIR(status.st_mode):
             at = at.rpartition("/")[0] or "/"
-        places = list(_up_to_mount(root, at, status.st_dev))
-        above = [place for place in places if place[0] != path] or places
+        directories = list(_up_to_mount(root, at, status.st_dev))
+        above = [directory for directory in directories if directory[0] != path] or directories
         only_root = (name for name, facts in above if facts.st_uid == 0 and not facts.st_mode & 0o022)
         return next(only_root, above[-1][0])
 

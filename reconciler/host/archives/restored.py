@@ -111,8 +111,8 @@ def share(tree: int, source: str) -> Share:
             if kind == b"f":
                 sizes[number] = int(size)
 
-    place = f"/proc/self/fd/{tree}{source}"
-    (ended,) = pipe([["find", place, "-printf", r"%y %i %s\n"]], take, pass_fds=(tree,))
+    directory = f"/proc/self/fd/{tree}{source}"
+    (ended,) = pipe([["find", directory, "-printf", r"%y %i %s\n"]], take, pass_fds=(tree,))
     if ended.rc:
         raise ArchiveError("what was restored could not be counted", ended.reason)
     return Share(entries, sum(sizes.values()))
@@ -153,9 +153,9 @@ def names(fd: int, compress: str) -> set[bytes]:
 
     Raises ArchiveError.
     """
-    found = _Names()
-    _list(fd, compress, [*_LIST, "--verbose", "--incremental"], found.take)
-    return found.paths
+    listed_names = _Names()
+    _list(fd, compress, [*_LIST, "--verbose", "--incremental"], listed_names.take)
+    return listed_names.paths
 
 
 def absent(fd: int, compress: str, tree: int, present: Collection[bytes]) -> list[str]:

@@ -47,16 +47,18 @@ def prepare(content: bytes, sources: Sequence[str], root: str, *, one_file_syste
     top = os.fsencode(f"{root}/")
     directories = dict(_directories(body))
     gone = {name for name, (inode, _) in directories.items() if not _is_still_there(top + name, inode)}
-    kept = {name: record for name, (_, record) in directories.items() if not _is_below(name, gone)}
+    records = {name: record for name, (_, record) in directories.items() if not _is_below(name, gone)}
     seconds, rest = divmod(since - since % _COARSE, _SECOND)
     time = f"{seconds}\0{rest}\0".encode()
     files = (
         status
         for source in sources
-        for status in _in_new_directories(top, os.fsencode(source[1:]), kept, one_file_system=one_file_system)
+        for status in _in_new_directories(
+            top, os.fsencode(source[1:]), records, one_file_system=one_file_system
+        )
     )
     split = bool(gone) and _splits_links(files, since)
-    return Prepared(b"".join([header, b"\n", time, *kept.values()]), split)
+    return Prepared(b"".join([header, b"\n", time, *records.values()]), split)
 
 
 def _split(content: bytes) -> tuple[bytes, int, bytes]:
@@ -115,7 +117,7 @@ def _splits_links(files: Iterable[os.stat_result], since: int) -> bool:
 
 
 def _in_new_directories(
-    top: bytes, source: bytes, kept: Collection[bytes], *, one_file_system: bool
+    top: bytes, source: bytes, recorded: Collection[bytes], *, one_file_system: bool
 ) -> Iterator[os.stat_result]:
     """The status of all that is no directory, in every directory that is not kept."""
     todo = [top + source]
@@ -127,7 +129,7 @@ def _in_new_directories(
                 continue
             entries = list(os.scandir(directory))
             todo += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
-            if directory[len(top) :] not in kept:
+            if directory[len(top) :] not in recorded:
                 for entry in entries:
                     if not entry.is_dir(follow_symlinks=False):
                         yield entry.stat(follow_symlinks=False)

@@ -24,34 +24,34 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 @contextmanager
 def stream_directory() -> Iterator[str]:
     """A private directory for what is too large for memory; it is removed at the end, with all in it."""
-    with descriptor(os.open(PLACE, _DIRECTORY)) as place:
-        name, lock = _make(place)
+    with descriptor(os.open(PLACE, _DIRECTORY)) as parent:
+        name, lock = _make(parent)
         with descriptor(lock):
             try:
                 yield f"{PLACE}/{name}"
             finally:
-                _remove(place, name)
+                _remove(parent, name)
 
 
 def tidy() -> list[str]:
     """Remove what killed commands have left; return what was done, in words."""
-    told = []
-    with descriptor(os.open(PLACE, _DIRECTORY)) as place:
-        for name in filter(_NAME.fullmatch, sorted(os.listdir(place))):
-            with suppress(OSError), descriptor(os.open(name, _DIRECTORY, dir_fd=place)) as fd:
-                if os.fstat(fd).st_uid == os.geteuid() and _lock(fd) and _remove(place, name):
-                    told.append(f"removed {PLACE}/{name}, which a killed restore had left")
-    return told
+    lines = []
+    with descriptor(os.open(PLACE, _DIRECTORY)) as parent:
+        for name in filter(_NAME.fullmatch, sorted(os.listdir(parent))):
+            with suppress(OSError), descriptor(os.open(name, _DIRECTORY, dir_fd=parent)) as fd:
+                if os.fstat(fd).st_uid == os.geteuid() and _lock(fd) and _remove(parent, name):
+                    lines.append(f"removed {PLACE}/{name}, which a killed restore had left")
+    return lines
 
 
-def _make(place: int) -> tuple[str, int]:
+def _make(parent: int) -> tuple[str, int]:
     """A new directory by its name, and the descriptor that holds its lock."""
     while True:
         name = f"{_PREFIX}{environment.random_hex(16)}"
-        os.mkdir(name, 0o700, dir_fd=place)
+        os.mkdir(name, 0o700, dir_fd=parent)
         with suppress(FileNotFoundError):  # another command has taken it for one that was left
-            fd = os.open(name, _DIRECTORY, dir_fd=place)
-            if _lock(fd) and _is_there(place, name, fd):
+            fd = os.open(name, _DIRECTORY, dir_fd=parent)
+            if _lock(fd) and _is_there(parent, name, fd):
                 return name, fd
             os.close(fd)
 
@@ -65,15 +65,15 @@ def _lock(fd: int) -> bool:
     return True
 
 
-def _is_there(place: int, name: str, fd: int) -> bool:
+def _is_there(parent: int, name: str, fd: int) -> bool:
     try:
-        return os.path.samestat(os.stat(name, dir_fd=place, follow_symlinks=False), os.fstat(fd))
+        return os.path.samestat(os.stat(name, dir_fd=parent, follow_symlinks=False), os.fstat(fd))
     except FileNotFoundError:
         return False
 
 
-def _remove(place: int, name: str) -> bool:
+def _remove(parent: int, name: str) -> bool:
     """Remove a tree below an open directory; False when something of it stays."""
-    argv = ["rm", "-rf", "--one-file-system", "--", f"/proc/self/fd/{place}/{name}"]
-    (ended,) = pipe([argv], lambda _: None, pass_fds=(place,))
+    argv = ["rm", "-rf", "--one-file-system", "--", f"/proc/self/fd/{parent}/{name}"]
+    (ended,) = pipe([argv], lambda _: None, pass_fds=(parent,))
     return ended.rc == 0

@@ -50,5 +50,5 @@ def is_held(job: str, directory: str = RUN) -> bool:
             lines = file.read().splitlines()
     except OSError:
         return False
-    place = f"{os.major(facts.st_dev):02x}:{os.minor(facts.st_dev):02x}:{facts.st_ino}"
-    return any(" FLOCK " in line and place in line.split() for line in lines)
+    inode = f"{os.major(facts.st_dev):02x}:{os.minor(facts.st_dev):02x}:{facts.st_ino}"
+    return any(" FLOCK " in line and inode in line.split() for line in lines)

@@ -101,8 +101,8 @@ def _next_look(gate: Gate, processes: _Processes, reason: str, now: float, last:
     elif reason:
         pause = gate.interval
     else:
-        left = processes.steady - now
-        pause = min(gate.interval, left) if left > 0 else gate.interval
+        seconds_left = processes.steady - now
+        pause = min(gate.interval, seconds_left) if seconds_left > 0 else gate.interval
     return min(now + pause, max(last, now + 0.05))
 
 

@@ -87,7 +87,7 @@ class Facts:
         return self.load != "not-found"
 
     @property
-    def known(self) -> bool:
+    def is_known(self) -> bool:
         """Whether systemd has answered about it."""
         return self.load != UNKNOWN
 

@@ -21,7 +21,7 @@ from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.health import records
 from reconciler.jobs.health.due_runs import due
 from reconciler.jobs.making.hooks import still_owed
-from reconciler.jobs.store import Found
+from reconciler.jobs.store import StoredArchives
 
 _SKEW = 86_400
 """Seconds by which an archive may be newer than the clock before a message says so."""
@@ -105,7 +105,7 @@ def condition(job: Job, now: int, record: Record | None = None, lock_directory: 
             if path in job.remotes:  # what is there is not known
                 troubles.append(Trouble(f"unreadable {path}", str(problem)))
                 continue
-            archives, foreign = Found(), ""
+            archives, foreign = StoredArchives(), ""
             troubles += [Trouble(f"unreadable {path}", str(problem))] if _is_there(path) else []
         usable = [
             entry.manifest
@@ -128,7 +128,7 @@ def condition(job: Job, now: int, record: Record | None = None, lock_directory: 
     )
 
 
-def _archives(job: Job, path: str) -> tuple[Found, str]:
+def _archives(job: Job, path: str) -> tuple[StoredArchives, str]:
     """The archives in a destination, and why they are not this machine's. Raises HostError."""
     if job.restic is not None:
         from reconciler.jobs.restic import health  # only where it is the engine
@@ -214,7 +214,9 @@ def _is_there(path: str) -> bool:
         return True
 
 
-def _of_destination(job: Job, path: str, archives: Found, newest: int | None, now: int) -> Iterator[Trouble]:
+def _of_destination(
+    job: Job, path: str, archives: StoredArchives, newest: int | None, now: int
+) -> Iterator[Trouble]:
     bad = f"bad {path}"
     last = archives.entries[-1] if archives.entries else None
     strange = max(archives.strange, key=lambda item: item.id, default=None)

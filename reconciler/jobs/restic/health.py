@@ -5,10 +5,10 @@ from __future__ import annotations
 from reconciler.formats.backups.job import Job
 from reconciler.jobs.restic import records
 from reconciler.jobs.restic.snapshots import damage, recorded
-from reconciler.jobs.store import Found
+from reconciler.jobs.store import StoredArchives
 
 
-def archives(job: Job, destination: str) -> Found:
+def archives(job: Job, destination: str) -> StoredArchives:
     """The archives of which this machine knows, the oldest first. Raises HostError."""
     return recorded(records.record_of(job, destination))
 

@@ -18,7 +18,7 @@ from reconciler.host.hosts import machine_id, open_host
 from reconciler.jobs.archives import Copies, Listing
 from reconciler.jobs.restic import records
 from reconciler.jobs.restic.repositories import open_repository, settings
-from reconciler.jobs.store import Entry, Found
+from reconciler.jobs.store import Entry, StoredArchives
 
 KIND = "snapshot"
 PARTIAL = "files could not be read when it was made: it lacks them"
@@ -69,16 +69,20 @@ def is_ours(snapshot: Snapshot, record: RepositoryRecord) -> bool:
     return snapshot.machine in ("", machine(), *record.machines)
 
 
-def archives_of(snapshots: Sequence[Snapshot], job: Job, record: RepositoryRecord) -> Found:
+def archives_of(snapshots: Sequence[Snapshot], job: Job, record: RepositoryRecord) -> StoredArchives:
     """The archives of these snapshots, the oldest first."""
     entries = (_entry(snapshot, job, record) for snapshot in snapshots)
-    return Found(tuple(sorted(entries, key=lambda entry: (entry.manifest.started, entry.manifest.id))))
+    return StoredArchives(
+        tuple(sorted(entries, key=lambda entry: (entry.manifest.started, entry.manifest.id)))
+    )
 
 
-def recorded(record: RepositoryRecord) -> Found:
+def recorded(record: RepositoryRecord) -> StoredArchives:
     """The archives that the record knows, the oldest first."""
     ordered = sorted(record.archives.values(), key=lambda archive: (archive.started, archive.id))
-    return Found(tuple(Entry(archive, PARTIAL if archive.verified is False else "") for archive in ordered))
+    return StoredArchives(
+        tuple(Entry(archive, PARTIAL if archive.verified is False else "") for archive in ordered)
+    )
 
 
 def _entry(snapshot: Snapshot, job: Job, record: RepositoryRecord) -> Entry:

@@ -64,13 +64,17 @@ def without_job(spec: Spec) -> list[DataPlace]:
     thought_of = named | {above for path in named for above in fstab.parents(path)}
     programs = " ".join(str(getattr(job.resource, "before", "")) for job in jobs).lower()
     ignored = {*_ignored(spec)}
-    left: dict[str, DataPlace] = {}
+    uncovered: dict[str, DataPlace] = {}
     for place in data_places(spec):
         around = {place.path, *fstab.parents(place.path)}
         dumped = any(word in programs for word in place.dumped_by)
         if not (place.path in thought_of or around & named or around & ignored or "/" in ignored or dumped):
-            left.setdefault(place.path, place)
-    return [place for path, place in left.items() if not any(above in left for above in fstab.parents(path))]
+            uncovered.setdefault(place.path, place)
+    return [
+        place
+        for path, place in uncovered.items()
+        if not any(above in uncovered for above in fstab.parents(path))
+    ]
 
 
 def _places_of(job: Declared) -> Iterator[str]:

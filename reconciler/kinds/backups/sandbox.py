@@ -82,6 +82,8 @@ def _strict(backup: Backup) -> dict[str, str]:
     return dict(sorted(chosen.items()))
 
 
-def _meet(paths: Iterable[str], places: Iterable[str]) -> bool:
+def _meet(paths: Iterable[str], directories: Iterable[str]) -> bool:
     """Whether a path is one of the places, or below one."""
-    return any(path == place or path.startswith(f"{place}/") for path in paths for place in places)
+    return any(
+        path == directory or path.startswith(f"{directory}/") for path in paths for directory in directories
+    )

@@ -9,7 +9,7 @@ from typing import Any
 from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats import logrotate as form
 from reconciler.kinds.logrotate.kind import FLAGS, SCRIPTS, VALUES
-from reconciler.kinds.shared.importing import Asked, Found
+from reconciler.kinds.shared.importing import Asked, Candidate
 
 PLACES = (form.DIRECTORY,)
 _NUMBERS = ("rotate", "maxage")
@@ -20,7 +20,7 @@ class _CannotSay(Exception):
     """Part of a file that no field of a spec can say."""
 
 
-def find(view: HostView, asked: Asked) -> Iterator[Found]:
+def find(view: HostView, asked: Asked) -> Iterator[Candidate]:
     """Yield the regular files that logrotate reads and no package brought. Raises Unreadable, UnsafePath."""
     for name in view.names(form.DIRECTORY):
         path = f"{form.DIRECTORY}/{name}"
@@ -28,11 +28,11 @@ def find(view: HostView, asked: Asked) -> Iterator[Found]:
         if path in asked.packaged or form.ignored(name) or entry is None or entry.type is not FileType.FILE:
             continue
         try:
-            yield Found(
+            yield Candidate(
                 "logrotate", name, dict(_fields(form.parse(view.read(path).decode("utf-8", "replace"))))
             )
         except (_CannotSay, Unreadable, UnsafePath) as problem:
-            yield Found("logrotate", name, why=str(problem))
+            yield Candidate("logrotate", name, why=str(problem))
 
 
 def _fields(config: form.Config) -> Iterator[tuple[str, Any]]:

@@ -12,7 +12,7 @@ from reconciler.formats.systemd import unit, unit_spelling
 from reconciler.kinds.services.activation import Starters, starters
 from reconciler.kinds.services.model import Service
 from reconciler.kinds.shared import unit_files, unit_observe
-from reconciler.kinds.shared.importing import Asked, Found
+from reconciler.kinds.shared.importing import Asked, Candidate
 
 _HEADER = re.compile(rf"# {unit_files.MARK}(\w+)[.\[]")
 PLACES = (unit_files.DIRECTORY,)
@@ -36,7 +36,7 @@ class _CannotSay(Exception):
     """A directive that no field can say as it stands in the file."""
 
 
-def find(view: HostView, asked: Asked) -> Iterator[Found]:
+def find(view: HostView, asked: Asked) -> Iterator[Candidate]:
     """Yield the regular files in /etc/systemd/system that no package brought.
 
     Raises Unreadable, UnsafePath.
@@ -58,47 +58,47 @@ def find(view: HostView, asked: Asked) -> Iterator[Found]:
             continue
         if not name.endswith(".service"):
             kind = name.rpartition(".")[2]
-            yield Found(
+            yield Candidate(
                 "services",
                 name,
                 why=f"{kind} units are not imported; a job by the clock is declared under `timers:`",
             )
             continue
         if "@" in name:
-            yield Found("services", name, why="templates and their instances cannot be declared yet")
+            yield Candidate("services", name, why="templates and their instances cannot be declared yet")
             continue
         yield _service(view, name, unit_observe.state_of(states[name]) if name in states else "", started_by)
 
 
-def _service(view: HostView, name: str, state: str, started_by: Starters) -> Found:
+def _service(view: HostView, name: str, state: str, started_by: Starters) -> Candidate:
     """One service; `state` is empty where no systemd runs that could be asked."""
     short = name.removesuffix(".service")
     try:
         text = view.read(unit_files.path(name)).decode("utf-8", "replace")
     except (Unreadable, UnsafePath) as problem:
-        return Found("services", short, why=str(problem))
+        return Candidate("services", short, why=str(problem))
     header = _HEADER.match(text)
     if header is not None and header[1] != "services":
-        return Found("services", short, why=f"it belongs to `{header[1]}:`, which is not imported")
+        return Candidate("services", short, why=f"it belongs to `{header[1]}:`, which is not imported")
     if text.startswith(f"# {unit_files.INSTALLED}"):
-        return Found("services", short, why="it is the tool's own: `reconciler install` writes it")
+        return Candidate("services", short, why="it is the tool's own: `reconciler install` writes it")
     sections = unit_spelling.canonical(unit.parse(text))
     links = unit_observe.enabled_by(view, name)
     why = _reason_to_leave_out(
         sections, {name, *_other_names(sections, links)}, started_by, state, enabled=bool(links)
     )
     if why:
-        return Found("services", short, why=why)
+        return Candidate("services", short, why=why)
     try:
         fields = dict(_fields(sections))
     except _CannotSay as problem:
-        return Found("services", short, why=str(problem))
+        return Candidate("services", short, why=str(problem))
     for field, nothing in _NEEDED.items():
         fields.setdefault(field, nothing)
     fields["enabled"] = bool(links)
     if not _is_job(sections) and (state == "stopped" or not (state or links)):
         fields["state"] = "stopped"
-    return Found(
+    return Candidate(
         "services", short, {field: fields[field] for field in Service.model_fields if field in fields}
     )
 

@@ -105,11 +105,11 @@ def both_say(ours: unit.Sections, theirs: unit.Sections) -> list[str]:
 
 
 def _named(view: HostView, kind: str, directories: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    seen: set[str] = set()
+    names: set[str] = set()
     for directory in directories:
         for file in view.names(f"{directory}/{kind}"):
-            if file.endswith(".conf") and file not in seen:
-                seen.add(file)
+            if file.endswith(".conf") and file not in names:
+                names.add(file)
                 yield file, f"{directory}/{kind}/{file}"
 
 

@@ -17,7 +17,7 @@ from reconciler.formats.accounts.users import Accounts
 
 
 @frozen
-class Found:
+class Candidate:
     """One object of a host."""
 
     kind: str

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from reconciler.core.host import HostView, Unreadable, UnsafePath
 from reconciler.formats.accounts import account_files
 from reconciler.formats.ssh import authorized_keys, key_options
-from reconciler.kinds.shared.importing import Asked, Found, chosen
+from reconciler.kinds.shared.importing import Asked, Candidate, chosen
 
 PLACES: tuple[str, ...] = ()
 
 
-def find(view: HostView, asked: Asked) -> Iterator[Found]:
+def find(view: HostView, asked: Asked) -> Iterator[Candidate]:
     """The keys of these accounts and of root: at least these, in the order of the file.
 
     Raises Unreadable, UnsafePath.
@@ -29,13 +29,13 @@ def find(view: HostView, asked: Asked) -> Iterator[Found]:
         except FileNotFoundError:
             continue
         except (Unreadable, UnsafePath) as problem:
-            yield Found("ssh_keys", user.name, why=str(problem))
+            yield Candidate("ssh_keys", user.name, why=str(problem))
             continue
         if (keys_of_user := _keys(user.name, lines)) is not None:
             yield keys_of_user
 
 
-def _keys(name: str, lines: list[str]) -> Found | None:
+def _keys(name: str, lines: list[str]) -> Candidate | None:
     listed: dict[str, str] = {}
     partly: list[str] = []
     for number, line in enumerate(lines, 1):
@@ -54,5 +54,5 @@ def _keys(name: str, lines: list[str]) -> Found | None:
             except key_options.BadKey as problem:
                 partly.append(f"{key.fingerprint}: {problem}")
     if not listed:
-        return Found("ssh_keys", name, why="; ".join(partly)) if partly else None
-    return Found("ssh_keys", name, list(listed.values()), partly=tuple(partly))
+        return Candidate("ssh_keys", name, why="; ".join(partly)) if partly else None
+    return Candidate("ssh_keys", name, list(listed.values()), partly=tuple(partly))

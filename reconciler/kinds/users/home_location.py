@@ -19,8 +19,8 @@ def locate(
     """The state of the homes, and of parts in them, whose accounts are still to be made."""
     new = {
         address.name
-        for address, seen in observed.items()
-        if not address.part and seen.document is None and not seen.unreadable
+        for address, object_there in observed.items()
+        if not address.part and object_there.document is None and not object_there.unreadable
     }
     if not new:
         return {}

@@ -9,21 +9,21 @@ from reconciler.core.host import FileType, HostView, Unreadable, UnsafePath
 from reconciler.formats.accounts import account_files
 from reconciler.formats.accounts.passwd import User
 from reconciler.formats.accounts.users import DISABLED, Accounts
-from reconciler.kinds.shared.importing import Asked, Found, chosen
+from reconciler.kinds.shared.importing import Asked, Candidate, chosen
 from reconciler.kinds.users.constants import NO_HOME, SYSTEM_BELOW, day
 
 PLACES: tuple[str, ...] = ()
 _EMPTY = "its password is empty, so everybody on the host can be {0}; passwd --lock {0} locks it"
 
 
-def find(view: HostView, asked: Asked) -> Iterator[Found]:
+def find(view: HostView, asked: Asked) -> Iterator[Candidate]:
     """One account each, with its number. Raises Unreadable, UnsafePath."""
     accounts = account_files.accounts(view)
     rows = (line.split(":") for line in (account_files.text(view, "shadow") or "").split("\n"))
     passwordless = {row[0] for row in rows if row[1:2] == [""]}
     for user in chosen(accounts, asked):
         empty = (_EMPTY.format(user.name),) if user.name in passwordless else ()
-        yield Found("users", user.name, dict(_fields(view, accounts, user)), partly=empty)
+        yield Candidate("users", user.name, dict(_fields(view, accounts, user)), partly=empty)
 
 
 def _fields(view: HostView, accounts: Accounts, user: User) -> Iterator[tuple[str, Any]]:

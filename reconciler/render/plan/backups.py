@@ -54,10 +54,10 @@ def _line(job: Data, address: str, schedules: Mapping[str, Data]) -> str:
     places = [
         str(item.get("url", "")) if isinstance(item, Mapping) else str(item) for item in job["destinations"]
     ]
-    kept = ", ".join(f"{rule} {count}" for rule, count in job["keep"].items()) or "everything"
+    rules = ", ".join(f"{rule} {count}" for rule, count in job["keep"].items()) or "everything"
     return (
         f"* {code(address)} {_listed(job['sources'])} → {_listed(places)},"
-        f" {_first_run(schedules.get(address))}, keeps {code(kept)}"
+        f" {_first_run(schedules.get(address))}, keeps {code(rules)}"
     )
 
 

@@ -332,8 +332,8 @@ def drift_entry(change: Change, sight: Redaction) -> dict[str, Any]:
         else ["update"]
     )
     entry = _named(change.address, sight.place(change.part.declared.source) if change.part else None)
-    applied, seen = _covered(change.applied, hidden=hidden), _covered(change.before, hidden=hidden)
-    entry["change"] = _change_data(actions, mask(applied), mask(seen, applied))
+    applied, present = _covered(change.applied, hidden=hidden), _covered(change.before, hidden=hidden)
+    entry["change"] = _change_data(actions, mask(applied), mask(present, applied))
     outside = [item for item in change.fields if item.origin in _OUTSIDE]
     policy = "report" if change.verb is Verb.NONE else "enforce"
     return entry | {"paths": [_path(item, hidden=hidden) for item in outside], "policy": policy}

@@ -120,14 +120,14 @@ def _with_block(data: Data) -> list[Data]:
     """The entries that get a block: all but those whose only effects are in the section on owed effects."""
     owed = {(row["kind"], row["unit"]) for row in data["owed"]}
 
-    def known(entry: Data) -> bool:
+    def is_owed_only(entry: Data) -> bool:
         return all(
             (effect["kind"], effect["unit"]) in owed
             for effect in entry["effects"]
             if effect["kind"] != "gate"
         )
 
-    return [entry for entry in data["resource_changes"] if _counts(entry) or not known(entry)]
+    return [entry for entry in data["resource_changes"] if _counts(entry) or not is_owed_only(entry)]
 
 
 def _counts(entry: Data) -> bool:

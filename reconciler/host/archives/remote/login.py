@@ -39,7 +39,7 @@ class Login:
     place: Place
     identity: int
     """A descriptor of the private key."""
-    known: int
+    known_hosts: int
     """A descriptor of a file of known hosts with the one key."""
     connect: float
     """Seconds in which the connection must be there."""
@@ -80,7 +80,7 @@ class Login:
             "ServerAliveInterval": f"{max(1, round(self.timeout / 4))}",
             "StrictHostKeyChecking": "yes",
             "UpdateHostKeys": "no",
-            "UserKnownHostsFile": f"{own}/{self.known}",
+            "UserKnownHostsFile": f"{own}/{self.known_hosts}",
             "VerifyHostKeyDNS": "no",
         }
         return [
@@ -131,13 +131,13 @@ def login(remote: Remote, *, patient: bool) -> Iterator[Login]:
     with (
         Directory(directory or "/") as opened,
         descriptor(opened.open(name)) as identity,
-        descriptor(os.memfd_create("known_hosts")) as known,
+        descriptor(os.memfd_create("known_hosts")) as known_hosts,
     ):
         if os.fstat(identity).st_mode & 0o077:
             detail = f"{remote.identity_file}: chmod 600 {remote.identity_file}"
             raise Refused("others can read the private key", detail)
-        os.write(known, f"{_ALIAS} {remote.host_key}\n".encode())
-        yield Login(remote, place, identity, known, connect, timeout)
+        os.write(known_hosts, f"{_ALIAS} {remote.host_key}\n".encode())
+        yield Login(remote, place, identity, known_hosts, connect, timeout)
 
 
 def fingerprint(key: str) -> str:

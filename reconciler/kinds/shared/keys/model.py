@@ -147,9 +147,9 @@ KeyEntry = PublicKey | RestrictedKey
 
 
 def _distinct(entries: list[KeyEntry]) -> list[KeyEntry]:
-    seen: dict[bytes, Key] = {}
+    by_blob: dict[bytes, Key] = {}
     for key in map(key_of, entries):
-        other = seen.setdefault(key.blob, key)
+        other = by_blob.setdefault(key.blob, key)
         if other is not key:
             differ = " with different options" if canonical(other.options) != canonical(key.options) else ""
             names = f"{other.comment or 'no comment'}, {key.comment or 'no comment'}"

@@ -74,10 +74,10 @@ class KeyJudge:
             return (
                 ""
                 if any("-cert-" in name for name in algorithms)
-                else self.settings.said("pubkeyacceptedalgorithms")
+                else self.settings.as_line("pubkeyacceptedalgorithms")
             )
         if not algorithms.intersection(_RSA if key.type == "ssh-rsa" else (key.type,)):
-            return f"{key.type} is not in {self.settings.said('pubkeyacceptedalgorithms')}"
+            return f"{key.type} is not in {self.settings.as_line('pubkeyacceptedalgorithms')}"
         least = self.settings.word("requiredrsasize", str(_LEAST_RSA))
         short = key.type == "ssh-rsa" and least.isdecimal() and key.bits < int(least)
         return f"{key.bits} bits are too short (RequiredRSASize {least})" if short else ""

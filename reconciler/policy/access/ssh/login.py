@@ -134,11 +134,11 @@ class SshLogin:
     def no_method(self, settings: Settings, user: User) -> str:
         """Why a key is not enough; empty if it is."""
         if settings.choice("pubkeyauthentication", "yes") == "no":
-            return settings.said("pubkeyauthentication")
+            return settings.as_line("pubkeyauthentication")
         ways = settings.words("authenticationmethods", ("any",))
         if any(self._enough(way, settings, user) for way in ways):
             return ""
-        return f"{settings.said('authenticationmethods')} asks for more than a key"
+        return f"{settings.as_line('authenticationmethods')} asks for more than a key"
 
     def _enough(self, way: str, settings: Settings, user: User) -> bool:
         """Whether a list of methods can be gone through with a key, and a password where there is one."""
@@ -167,10 +167,10 @@ class SshLogin:
         if settings.choice("trustedusercakeys", "none") != "none" and self._authority(
             settings.word("trustedusercakeys", "none")
         ):
-            return Verdict(how=settings.said("trustedusercakeys"))
+            return Verdict(how=settings.as_line("trustedusercakeys"))
         revoked = settings.word("revokedkeys", "none")
         if revoked.lower() != "none" and not self._files.is_file(revoked):
-            return Verdict(f"{settings.said('revokedkeys')} is not there: sshd then refuses every key")
+            return Verdict(f"{settings.as_line('revokedkeys')} is not there: sshd then refuses every key")
         judge = self.judge(settings, origin)
         for path in self.paths(settings, user):
             why, lines = self.lines(path, settings, user)
@@ -181,7 +181,7 @@ class SshLogin:
                     return Verdict(how=f"key {key.fingerprint} in {path}")
                 reasons.append(f"key {key.fingerprint} in {path}: {flaw}")
         relevant = [reason for reason in reasons if not reason.endswith(_MISSING)] or reasons
-        return Verdict("; ".join(relevant) or settings.said("authorizedkeysfile"))
+        return Verdict("; ".join(relevant) or settings.as_line("authorizedkeysfile"))
 
     def judge(self, settings: Settings, origin: Origin) -> KeyJudge:
         """The judge of whether sshd takes a key for a login."""
@@ -290,18 +290,18 @@ def not_listed(settings: Settings, login: Login) -> str:
         "",
     )
     if denied:
-        return settings.said("denyusers")
+        return settings.as_line("denyusers")
     if settings.words("allowusers") and not any(
         sshd_match.user_pattern(login, word, allows=True) for word in settings.words("allowusers")
     ):
-        return f"not in {settings.said('allowusers')}"
+        return f"not in {settings.as_line('allowusers')}"
     if any(_in_group(login, word) for word in settings.words("denygroups")):
-        return settings.said("denygroups")
+        return settings.as_line("denygroups")
     if settings.words("allowgroups") and not any(
         _in_group(login, word) for word in settings.words("allowgroups")
     ):
-        return f"in no group of {settings.said('allowgroups')}"
-    return settings.said("refuseconnection") if settings.choice("refuseconnection", "no") == "yes" else ""
+        return f"in no group of {settings.as_line('allowgroups')}"
+    return settings.as_line("refuseconnection") if settings.choice("refuseconnection", "no") == "yes" else ""
 
 
 def _in_group(login: Login, pattern: str) -> bool:
@@ -313,14 +313,14 @@ def not_root(settings: Settings, user: User) -> str:
     allowed = settings.choice("permitrootlogin", "prohibit-password")
     if user.uid or allowed in ("yes", "prohibit-password", "without-password"):
         return ""
-    return settings.said("permitrootlogin")
+    return settings.as_line("permitrootlogin")
 
 
 def no_shell(settings: Settings) -> str:
     """The setting that takes the place of a shell, or of the file system that it would work in."""
     for keyword in ("forcecommand", "chrootdirectory"):
         if settings.choice(keyword, "none") != "none":
-            return settings.said(keyword)
+            return settings.as_line(keyword)
     return _no_session(settings)
 
 
@@ -328,7 +328,7 @@ def _no_session(settings: Settings) -> str:
     """The limits of sshd with which nobody gets as far as a session."""
     for keyword in ("maxsessions", "maxauthtries", "persourcemaxstartups"):
         if settings.choice(keyword, "1") == "0":
-            return settings.said(keyword)
+            return settings.as_line(keyword)
     return ""
 
 

@@ -81,7 +81,7 @@ class SshWays:
         settings = self._ssh.settings(user, Origin())
         return (
             next(iter(reasons), "")
-            or f"it is in no file that sshd reads: {settings.said('authorizedkeysfile')}"
+            or f"it is in no file that sshd reads: {settings.as_line('authorizedkeysfile')}"
         )
 
     def asks_pam(self, user: User) -> bool:
@@ -137,7 +137,7 @@ class SshWays:
             settings
         )
         if not why and user.uid == 0 and settings.choice("permitrootlogin", "prohibit-password") != "yes":
-            why = settings.said("permitrootlogin")
+            why = settings.as_line("permitrootlogin")
         is_empty = self._people.password_is_empty(user.name)
         if why or not _takes_passwords(settings, is_empty=is_empty):
             return Verdict(why or "sshd takes no password alone")

@@ -45,7 +45,7 @@ def shell_by(policy: Policy, who: Who, program: Program, files: Followed) -> str
     if any(char in path for char in _PATTERN) or path.endswith("/"):
         return ""
     own = environment.own_path(policy, who, path)
-    kept_names = environment.kept(policy, who, path)
+    kept_names = environment.passed_variables(policy, who, path)
     if preloads := next((name for name in sorted(environment.LOADERS) if _is_kept(name, kept_names)), ""):
         return f"{preloads}, which is kept, has it load any library"
     if not own and not kept_names:
