@@ -37,3 +37,29 @@ def headline(data: Mapping[str, Any]) -> str:
 def remedies(group: Sequence[Row]) -> list[str]:
     """The things to do about the findings of one check, each once, in their order."""
     return list(dict.fromkeys(row["remediation"] for row in group))
+
+
+def alike(rows: Sequence[Row]) -> list[list[Row]]:
+    """The rows that fail, those of one check with the same evidence together, whatever its path."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        key = row["id"], row["evidence"]["actual"], row["evidence"]["expected"]
+        groups.setdefault(key, []).append(row)
+    return list(groups.values())
+
+
+def common_path(group: Sequence[Row]) -> str:
+    """Where all of these were seen, if that is one place and not the object itself; else empty."""
+    paths = {row["evidence"]["path"] for row in group if row["evidence"]["path"] != row["object"]} - {""}
+    return paths.pop() if len(paths) == 1 else ""
+
+
+def by_reason(rows: Sequence[Row]) -> list[tuple[list[str], list[str], str]]:
+    """The checks, their objects and the reason of rows without a verdict, those with one reason together."""
+    checks: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        checks.setdefault((row["why"], row["object"]), []).append(row["id"])
+    objects: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (why, name), ids in checks.items():
+        objects.setdefault((why, tuple(ids)), []).append(name)
+    return [(list(ids), [name for name in names if name], why) for (why, ids), names in objects.items()]

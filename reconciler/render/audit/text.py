@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from reconciler.render.audit.order import by_check, headline, remedies
+from reconciler.render.audit.order import alike, by_check, by_reason, common_path, headline, remedies
 from reconciler.render.audit.schema import SEVERITIES
 from reconciler.render.terminal import count, filled, painter, visible
 
@@ -74,11 +74,8 @@ class _Page:
     def area(self, rows: Sequence[Row]) -> Iterator[str]:
         """The findings of an area, the heaviest first, then what is waived, and what is not known."""
         failed = sorted((row for row in rows if row["status"] == "fail"), key=_weight)
-        alike: dict[tuple[str, ...], list[Row]] = {}
-        for row in failed:
-            alike.setdefault(_evidence(row), []).append(row)
-        for same in alike.values():
-            yield from self._finding(same)
+        for group in alike(failed):
+            yield from self._finding(group)
         yield from self._reasons([row for row in rows if row["status"] == "waived"])
         yield from self._reasons([row for row in rows if row["status"] == "not-checked"])
         yield from self._reasons([row for row in rows if row["status"] == "error"])
@@ -88,21 +85,14 @@ class _Page:
         row, severity = rows[0], rows[0]["severity"]
         yield from self._labelled(severity, _head(rows), _COLOURS[severity])
         text = f"{visible(row['evidence']['actual'])}, expected {visible(row['evidence']['expected'])}"
-        paths = {_path(row) for row in rows} - {""}
-        shown = [f"({visible(path)})" for path in paths] if len(paths) == 1 else []
+        path = common_path(rows)
+        shown = [f"({visible(path)})"] if path else []
         yield from filled([*_pieces(text), *shown], _INDENT, _INDENT, self._width)
 
     def _reasons(self, rows: Sequence[Row]) -> Iterator[str]:
         """The checks without a verdict; those with the same reason together."""
-        checks: dict[tuple[str, str], list[str]] = {}
-        for row in rows:
-            checks.setdefault((row["why"], row["object"]), []).append(row["id"])
-        objects: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-        for (why, object_), ids in checks.items():
-            objects.setdefault((why, tuple(ids)), []).append(object_)
-        for (why, checks_alike), names in objects.items():
-            named = [visible(name) for name in names if name]
-            parts = [_listed(checks_alike), _listed(named), _pieces(visible(why))]
+        for checks, objects, why in by_reason(rows):
+            parts = [_listed(checks), _listed([visible(name) for name in objects]), _pieces(visible(why))]
             pieces = [piece for part in parts if part for piece in (*part[:-1], f"{part[-1]}:")]
             yield from self._labelled(rows[0]["status"], [*pieces[:-1], pieces[-1][:-1]], "")
 
@@ -160,16 +150,6 @@ def _pieces(text: str) -> list[str]:
 
 def _weight(row: Row) -> int:
     return SEVERITIES.index(row["severity"])
-
-
-def _evidence(row: Row) -> tuple[str, ...]:
-    """A key: the rows that have the same are told together."""
-    return row["id"], row["evidence"]["actual"], row["evidence"]["expected"]
-
-
-def _path(row: Row) -> str:
-    path: str = row["evidence"]["path"]
-    return path if path != row["object"] else ""
 
 
 def _head(rows: Sequence[Row]) -> list[str]:
