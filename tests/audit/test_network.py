@@ -54,6 +54,13 @@ def _ruleset(
 _STATE: dict[str, Any] = {
     "match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": ["established", "related"]}
 }
+_NEW: dict[str, Any] = {"match": {"op": "==", "left": {"ct": {"key": "state"}}, "right": "new"}}
+_PORT: dict[str, Any] = {
+    "match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": 22}
+}
+_LOCAL: dict[str, Any] = {
+    "match": {"op": "==", "left": {"fib": {"result": "type", "flags": ["daddr"]}}, "right": "local"}
+}
 
 
 @pytest.mark.parametrize(
@@ -73,6 +80,10 @@ _STATE: dict[str, Any] = {
         (_ruleset("inet", "drop", [{"goto": {"target": "end"}}], end=[{"accept": None}]), set()),
         (_ruleset("inet", "accept", [{"goto": {"target": "none"}}], [{"drop": None}]), set()),
         (_ruleset("inet", "accept", [{"jump": {"target": "input"}}]), set()),
+        (_ruleset("inet", "drop", [_NEW, {"accept": None}]), set()),
+        (_ruleset("inet", "drop", [_NEW, _PORT, {"accept": None}]), {"IPv4", "IPv6"}),
+        (_ruleset("inet", "accept", [_LOCAL, {"return": None}], [{"drop": None}]), set()),
+        (_ruleset("ip", "drop", [{"xt": {"type": "match", "name": "conntrack"}}, {"accept": None}]), set()),
     ],
 )
 def test_rules_of_nftables_refuse_what_no_rule_lets_in(ruleset: str, families: set[str]) -> None:
@@ -98,6 +109,14 @@ COMMIT
 -A INPUT -s 203.0.113.7/32 -m comment --comment "the office" -j ACCEPT
 {last}COMMIT
 """
+_UFW = """\
+-A INPUT -j ufw-before-input
+-A ufw-before-input -j ufw-not-local
+-A ufw-not-local -m addrtype --dst-type LOCAL -j RETURN
+-A ufw-not-local -m addrtype --dst-type MULTICAST -j RETURN
+-A ufw-not-local -j DROP
+"""
+"""The rules of ufw that drop what is not meant for this host, whatever its policy is."""
 
 
 @pytest.mark.parametrize(
@@ -112,6 +131,14 @@ COMMIT
         ("DROP", "-A INPUT -j open\n-A open -j ACCEPT\n", False),
         ("DROP", "-A INPUT -j open\n-A open -j RETURN\n-A open -j ACCEPT\n", True),
         ("ACCEPT", "-A INPUT -g none\n-A INPUT -j DROP\n", False),
+        ("DROP", '-A INPUT -m comment --comment "all of \\"them\\"" -j ACCEPT\n', False),
+        ("ACCEPT", "-A INPUT -m comment --comment rest -j DROP\n", True),
+        ("DROP", "-A INPUT -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT\n", False),
+        ("DROP", "-A INPUT -m state --state NEW -j ACCEPT\n", False),
+        ("DROP", "-A INPUT -p tcp -m conntrack --ctstate NEW -j ACCEPT\n", True),
+        ("DROP", "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n", True),
+        ("ACCEPT", _UFW, False),
+        ("DROP", _UFW, True),
     ],
 )
 def test_rules_of_iptables_refuse_what_no_rule_lets_in(policy: str, last: str, denies: bool) -> None:
@@ -119,6 +146,7 @@ def test_rules_of_iptables_refuse_what_no_rule_lets_in(policy: str, last: str, d
     reduced = reduce_saved(_SAVED.format(policy=policy, last=last))
 
     assert "203.0.113.7" not in reduced
+    assert "comment" not in reduced
     assert parse_saved(reduced) is denies
 
 

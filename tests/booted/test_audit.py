@@ -1,7 +1,7 @@
 """Each check of the audit is seen to fail where its fault was planted, and to pass where it was not.
 
 The ordinary run plants all faults that do not disturb each other on one host, after it was audited pristine.
-`RECONCILER_FAULTS=1` gives every check a pristine host of its own:
+`RECONCILER_FAULTS=1` gives every check a pristine host of its own, on Debian 12 and 13:
 `RECONCILER_FAULTS=1 pytest tests/booted/test_audit.py -k uid-0`.
 """
 
@@ -17,9 +17,11 @@ import pytest
 from reconciler.app.schema import document_schema
 from tests.audit.planted import Fault, planted
 from tests.booted.booted import BootedHost
+from tests.booted.rootfs import SUITE
 
 FULL = bool(os.environ.get("RECONCILER_FAULTS"))
 TOGETHER = [name for name, fault in planted().items() if not fault.alone]
+SUITES = ("bookworm", "trixie") if FULL else (SUITE,)
 ALONE = list(planted()) if FULL else [name for name in planted() if name not in TOGETHER] or TOGETHER[:1]
 
 pytestmark = [pytest.mark.timeout(600)]
@@ -74,10 +76,12 @@ def check_failed(data: dict[str, Any], name: str) -> None:
     assert failed[0]["evidence"]["actual"]
 
 
-def test_planted_faults_are_found() -> None:
+@pytest.mark.parametrize("suite", SUITES)
+def test_planted_faults_are_found(suite: str) -> None:
     """On one host: every check passes before its fault is planted, and fails after, live and from a snapshot."""
     faults = [planted()[name] for name in TOGETHER]
-    with BootedHost(packages=sorted({package for fault in faults for package in fault.packages})) as host:
+    packages = sorted({package for fault in faults for package in fault.packages})
+    with BootedHost(packages=packages, suite=suite) as host:
         before(host, faults)
         clean = audited(host)
         plant(host, faults)
@@ -102,11 +106,12 @@ def statuses(data: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("suite", SUITES)
 @pytest.mark.parametrize("name", ALONE)
-def test_a_planted_fault_is_found(name: str) -> None:
+def test_a_planted_fault_is_found(name: str, suite: str) -> None:
     """On a pristine host of its own: the check passes before its fault is planted, and fails after."""
     fault = planted()[name]
-    with BootedHost(packages=fault.packages) as host:
+    with BootedHost(packages=fault.packages, suite=suite) as host:
         before(host, [fault])
         clean = audited(host, "--only", name)
         plant(host, [fault])

@@ -8,8 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _POLICY = re.compile(r":INPUT [A-Z]+")
-_FOR_ALL = re.compile(r"-A (\S+) -([jg]) (\S+)(?: --reject-with \S+)?")
-"""A rule without a condition."""
+_NEW = r"(?:[A-Z]+,)*NEW(?:,[A-Z]+)*"
+_FOR_ALL = re.compile(
+    r"-A (?P<chain>\S+)"
+    r'(?: -m comment --comment (?:"(?:[^"\\]|\\.)*"|\S+)'
+    r"| -m addrtype --dst-type LOCAL"
+    rf"| -m (?:conntrack --ctstate|state --state) {_NEW})*"
+    r" -(?P<way>[jg]) (?P<target>\S+)(?: --reject-with \S+)?"
+)
+"""A rule without a condition, or with one that every packet meets that begins something with this host."""
 _FAMILIES: Mapping[str, frozenset[str]] = {
     "inet": frozenset(("IPv4", "IPv6")),
     "ip": frozenset(("IPv4",)),
@@ -17,6 +24,8 @@ _FAMILIES: Mapping[str, frozenset[str]] = {
 }
 _SELECTS_NOTHING = frozenset(("counter", "log"))
 """Statements of a rule by which it holds for no packet less."""
+_XTABLES = "xt"
+"""A statement of iptables that nft does not know: it tells its name, and not what it selects."""
 _ACCEPT, _REFUSE, _RETURN = "accept", "drop", "return"
 _TO = "to "
 
@@ -25,15 +34,18 @@ def reduce_ruleset(text: str) -> str:
     """The families for which the output of `nft -j list ruleset` refuses what no rule lets in, as JSON.
 
     Addresses and comments of rules are nobody else's affair. Empty where the output is not understood.
+    A table of iptables is left to iptables-save(8), which tells its conditions.
     """
     try:
         items = json.loads(text)["nftables"]
         chains = [item["chain"] for item in items if "chain" in item]
         rules = [item["rule"] for item in items if "rule" in item]
+        foreign = {_table(rule) for rule in rules if any(_XTABLES in item for item in rule["expr"])}
         denied = {
             family
             for chain in chains
-            if chain.get("hook") == "input" and chain.get("type") == "filter" and _refuses(chain, rules)
+            if chain.get("hook") == "input" and chain.get("type") == "filter"
+            if _table(chain) not in foreign and _refuses(chain, rules)
             for family in _FAMILIES.get(chain["family"], ())
         }
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -50,18 +62,26 @@ def parse_ruleset(text: str) -> frozenset[str]:
 
 def _refuses(chain: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a packet that no rule selects is refused in a base chain."""
-    table = (chain["family"], chain["table"])
     chains: dict[str, list[str]] = {}
     for rule in rules:
-        if (rule["family"], rule["table"]) == table:
+        if _table(rule) == _table(chain):
             chains.setdefault(rule["chain"], []).extend(_outcomes(rule["expr"]))
     verdict = _verdict(chains, chain["name"])
     return verdict == _REFUSE or (verdict is None and chain.get("policy") == "drop")
 
 
+def _table(item: Mapping[str, Any]) -> tuple[str, str]:
+    return item["family"], item["table"]
+
+
 def _outcomes(expression: Sequence[Mapping[str, Any]]) -> list[str]:
     """The outcome of a rule for all packets; none for a rule with a condition."""
-    words = {word: value for statement in expression for word, value in statement.items()}
+    words = {
+        word: value
+        for statement in expression
+        for word, value in statement.items()
+        if not (word == "match" and _is_for_all(value))
+    }
     outcome = [word for word in words if word not in _SELECTS_NOTHING]
     match outcome:
         case ["accept"]:
@@ -76,6 +96,22 @@ def _outcomes(expression: Sequence[Mapping[str, Any]]) -> list[str]:
             return [f"{_TO}{words['goto']['target']}", _RETURN]
         case _:
             return []
+
+
+def _is_for_all(match: Mapping[str, Any]) -> bool:
+    """Whether every packet meets it that begins something with this host: a new state, or our address."""
+    if match.get("op") not in ("==", "in"):
+        return False
+    wanted = match["right"]
+    values = wanted.get("set", ()) if isinstance(wanted, dict) else wanted
+    values = [values] if isinstance(values, str) else values
+    match match["left"]:
+        case {"ct": {"key": "state"}}:
+            return "new" in values
+        case {"fib": {"result": "type", "flags": ["daddr"] | "daddr"}}:
+            return "local" in values
+        case _:
+            return False
 
 
 def _verdict(chains: Mapping[str, Sequence[str]], name: str) -> str | None:
@@ -101,12 +137,20 @@ def _verdict(chains: Mapping[str, Sequence[str]], name: str) -> str | None:
 
 
 def reduce_saved(text: str) -> str:
-    """The lines of iptables-save(8) that count: the policy of INPUT and the rules without a condition, of the
-    table filter.
+    """The lines of iptables-save(8) that count: the policy of INPUT and the rules for all packets, without
+    what else is in them, of the table filter.
     """
     _, filter_table, filters = text.partition("*filter\n")
     lines = filters.partition("\nCOMMIT")[0].splitlines() if filter_table else []
-    return "".join(f"{line}\n" for line in lines if _POLICY.match(line) or _FOR_ALL.fullmatch(line))
+    return "".join(f"{line}\n" for line in map(_reduced, lines) if line)
+
+
+def _reduced(line: str) -> str:
+    """A policy of INPUT, or a rule for all packets; empty for another line."""
+    rule = _FOR_ALL.fullmatch(line)
+    if rule is not None:
+        return f"-A {rule['chain']} -{rule['way']} {rule['target']}"
+    return line if _POLICY.match(line) else ""
 
 
 def parse_saved(text: str) -> bool:
@@ -115,8 +159,8 @@ def parse_saved(text: str) -> bool:
     for line in text.splitlines():
         rule = _FOR_ALL.fullmatch(line)
         if rule is not None:
-            outcomes = _saved_outcomes(rule[3], goes=rule[2] == "g")
-            chains.setdefault(rule[1], []).extend(outcomes)
+            outcomes = _saved_outcomes(rule["target"], goes=rule["way"] == "g")
+            chains.setdefault(rule["chain"], []).extend(outcomes)
     verdict = _verdict(chains, "INPUT")
     return verdict == _REFUSE or (verdict is None and ":INPUT DROP" in text)
 
