@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.bench import audit, backups, fleet, report, specs
 from tests.bench.report import Figure, Goal
-from tests.booted import support
+from tests.booted import rootfs, support
 
 if TYPE_CHECKING:
     from tests.booted.booted import BootedHost
@@ -345,7 +345,39 @@ def _audit_part(rounds: int) -> str:
         " last row compares numbers instead."
     )
     reached = report.goals(audit.goals(figures))
-    return report.section("The audit's pass over the files", what, reached, report.table(figures, audit.FIND))
+    files = report.section(
+        "The audit's pass over the files", what, reached, report.table(figures, audit.FIND)
+    )
+    return f"{files}\n{_whole_audit(min(rounds, 3))}"
+
+
+def _whole_audit(rounds: int) -> str:
+    """The audit of a pristine booted host, beside that of lynis where apt has it."""
+    figures, without = whole_audit(rounds)
+    what = (
+        "All checks on a pristine host, as its administrator calls it; lynis from Debian's package on the same host, in"
+        " turn. Processor time is that of all processes that each of them starts."
+    )
+    blocks = [what, *([without] if without else []), report.goals(audit.host_goals(figures))]
+    return report.section(
+        "The whole audit of a booted host", *blocks, report.table(figures, audit.WHOLE, processor=True)
+    )
+
+
+def whole_audit(rounds: int) -> tuple[list[Figure], str]:
+    """The figures, and a sentence where lynis is not among them."""
+    from tests.booted.booted import BootedHost  # the offline part runs on any machine
+
+    def measured(packages: Sequence[str]) -> list[Figure]:
+        with BootedHost(packages=packages, limit=1200, hostname=specs.HOST) as host:
+            runs = _drive(host, audit.host_cases(lynis=bool(packages)), rounds)
+        return [Figure.of(name, found) for name, found in runs.items()]
+
+    try:
+        rootfs.layers(packages=("lynis",))
+    except support.HarnessError:
+        return measured(()), "lynis is not beside it: apt could not install it on the host."
+    return measured(("lynis",)), ""
 
 
 PARTS = {

@@ -1,4 +1,5 @@
-"""The audit's pass over the files against find(1) with the same predicates, in the same run.
+"""The audit's pass over the files against find(1) with the same predicates, in the same run; and the whole audit
+of a booted host, beside lynis.
 
 `RECONCILER_BENCH_SCAN_FILES` chooses a smaller tree than that of the issue, 500,000 files.
 """
@@ -16,6 +17,7 @@ from tests.bench.report import Figure, Goal
 
 FILES = int(os.environ.get("RECONCILER_BENCH_SCAN_FILES", "500000"))
 SCAN, FIND, NUMBERS = "the pass", "find", "find without -nouser"
+WHOLE, LYNIS = "reconciler audit", "lynis audit system"
 _IN_A_DIRECTORY = 24
 _PLANTED = 20
 _REPOSITORY = Path(__file__).resolve().parents[2]
@@ -95,3 +97,19 @@ def goals(figures: Sequence[Figure]) -> list[Goal]:
         Goal(f"{FILES:,} files, against find without -nouser", by[SCAN].ms / by[NUMBERS].ms, 1.5, "x"),
         Goal(f"peak memory at {FILES:,} files", by[SCAN].mib, 150, "MiB"),
     ]
+
+
+def host_cases(*, lynis: bool) -> list[dict[str, Any]]:
+    """The whole audit of a booted host, and that of lynis where it is there."""
+    # 2 and 3 are findings, and something that was not checked: no failure of the audit.
+    ours = "reconciler audit; case $? in 0|2|3) exit 0 ;; *) exit 1 ;; esac"
+    cases = [{"name": WHOLE, "argv": ["/bin/sh", "-c", ours], "says": " passed, "}]
+    theirs = ["lynis", "audit", "system", "--quick", "--no-colors"]
+    return [*cases, {"name": LYNIS, "argv": theirs, "says": "Hardening index"}] if lynis else cases
+
+
+def host_goals(figures: Sequence[Figure]) -> list[Goal]:
+    """The goals of issue 17 for a whole host."""
+    by = {figure.name: figure for figure in figures}
+    against = [Goal(f"time, against `{LYNIS}`", by[WHOLE].ms / by[LYNIS].ms, 1, "x")] if LYNIS in by else []
+    return [Goal("processor time of the whole audit", by[WHOLE].cpu / 1000, 3, "s"), *against]

@@ -5,8 +5,8 @@ or it would measure itself.
 
 Standard input: `{"rounds": N, "cases": [{"name", "argv", "says"}]}`. One warm-up round is not counted; with 0
 rounds there is none, and every case is run once. Every run of a case has to exit 0 and, with `says`, to print
-that: what fails fast must not look fast. Standard output: `{name: {"ms": [...], "kib": [...]}}`, in the order
-of the cases.
+that: what fails fast must not look fast. Standard output: `{name: {"ms": [...], "kib": [...], "cpu": [...]}}`, in the
+order of the cases; `cpu` is milliseconds of processor time, with that of every process that it waited for.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import time
 from typing import Any
 
 
-def run(argv: list[str], says: str) -> tuple[float, int]:
-    """Milliseconds and peak KiB of one process.
+def run(argv: list[str], says: str) -> tuple[float, int, float]:
+    """Milliseconds, peak KiB and milliseconds of processor time of one process.
 
     Raises SystemExit with what it printed when it did not do its work.
     """
@@ -42,18 +42,21 @@ def run(argv: list[str], says: str) -> tuple[float, int]:
         raise SystemExit(
             f"{' '.join(argv)[:200]}: exit {code}, wanted 0 and {says!r}; it printed:\n{printed[-2000:]}"
         )
-    return elapsed, usage.ru_maxrss
+    return elapsed, usage.ru_maxrss, (usage.ru_utime + usage.ru_stime) * 1000
 
 
 def measure(cases: list[dict[str, Any]], rounds: int) -> dict[str, dict[str, list[float]]]:
     """Every case once per round, so that whatever else the machine does falls on all of them alike."""
-    result: dict[str, dict[str, list[float]]] = {case["name"]: {"ms": [], "kib": []} for case in cases}
+    result: dict[str, dict[str, list[float]]] = {
+        case["name"]: {"ms": [], "kib": [], "cpu": []} for case in cases
+    }
     for turn in range(rounds + 1):
         for case in cases:
-            elapsed, peak = run(case["argv"], case["says"])
+            elapsed, peak, processor = run(case["argv"], case["says"])
             if turn or not rounds:
                 result[case["name"]]["ms"].append(elapsed)
                 result[case["name"]]["kib"].append(peak)
+                result[case["name"]]["cpu"].append(processor)
     return result
 
 

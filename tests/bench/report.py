@@ -12,17 +12,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Median milliseconds, the fastest run, and peak MiB of one case."""
+    """Median milliseconds, the fastest run, peak MiB, and median milliseconds of processor time of one case."""
 
     name: str
     ms: float
     best: float
     mib: float
+    cpu: float = 0
 
     @classmethod
     def of(cls, name: str, runs: Mapping[str, Sequence[float]]) -> Figure:
         """From the driver's lists."""
-        return cls(name, statistics.median(runs["ms"]), min(runs["ms"]), max(runs["kib"]) / 1024)
+        processor = statistics.median(runs.get("cpu") or (0,))
+        return cls(name, statistics.median(runs["ms"]), min(runs["ms"]), max(runs["kib"]) / 1024, processor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,18 @@ def facts() -> str:
     return f"{os.cpu_count()} CPUs ({platform.machine()}), {memory:.0f} GiB, Linux {kernel}, {python}"
 
 
-def table(figures: Sequence[Figure], floor: str) -> str:
-    """Figures, each with its ratio to the one named `floor`."""
+def table(figures: Sequence[Figure], floor: str, *, processor: bool = False) -> str:
+    """Figures, each with its ratio to the one named `floor`; its processor time where it is wanted."""
     base = next(figure.ms for figure in figures if figure.name == floor)
-    lines = [f"| whole process | median ms | best ms | peak MiB | x `{floor}` |", "|---|--:|--:|--:|--:|"]
+    more = (" processor ms |", "--:|") if processor else ("", "")
+    lines = [
+        f"| whole process | median ms | best ms |{more[0]} peak MiB | x `{floor}` |",
+        f"|---|--:|--:|{more[1]}--:|--:|",
+    ]
     lines += [
-        f"| `{item.name}` | {item.ms:.0f} | {item.best:.0f} | {item.mib:.0f} | {item.ms / base:.2f} |"
+        f"| `{item.name}` | {item.ms:.0f} | {item.best:.0f} |"
+        + (f" {item.cpu:.0f} |" if processor else "")
+        + f" {item.mib:.0f} | {item.ms / base:.2f} |"
         for item in figures
     ]
     return "\n".join(lines)

@@ -99,6 +99,28 @@ def test_the_driver_measures_the_whole_process() -> None:
     assert json.loads(said.stdout)["sleep"]["ms"][0] >= 300
 
 
+def test_the_driver_measures_the_processor_time_of_children() -> None:
+    """A shell that waits for a busy child is charged with it, and one that sleeps with next to nothing."""
+    busy = f"{sys.executable} -I -S -c 'while __import__(\"time\").process_time() < 0.2: pass'"
+    cases = [
+        {"name": name, "argv": ["sh", "-c", f"{command}; true"], "says": ""}
+        for name, command in (("busy", busy), ("idle", "sleep 0.3"))
+    ]
+    said = subprocess.run(
+        [sys.executable, "-I", "-S", DRIVER],
+        input=json.dumps({"rounds": 1, "cases": cases}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    figures = [report.Figure.of(name, runs) for name, runs in json.loads(said.stdout).items()]
+
+    assert figures[0].cpu >= 200
+    assert figures[1].cpu < 200
+    assert "| processor ms |" in report.table(figures, "busy", processor=True)
+    assert "processor" not in report.table(figures, "busy")
+
+
 def test_a_goal_that_is_not_reached_says_so() -> None:
     """The table of goals tells those that are reached from those that are not."""
     rows = report.goals([report.Goal("a", 3.9, 4, "x"), report.Goal("b", 4.1, 4, "x")]).splitlines()
@@ -220,3 +242,14 @@ def test_the_pass_over_the_files_is_measured(tmp_path: Path) -> None:
 
     assert list(figures) == [audit.SCAN, audit.FIND, audit.NUMBERS]
     assert missed.returncode
+
+
+def test_the_whole_audit_is_held_against_its_goals() -> None:
+    """Processor time counts, not the clock; lynis is beside it where it is there, and no goal without it."""
+    ours = report.Figure(audit.WHOLE, ms=4000, best=4000, mib=50, cpu=2500)
+    theirs = report.Figure(audit.LYNIS, ms=40000, best=40000, mib=10, cpu=30000)
+
+    assert [goal.reached for goal in audit.host_goals([ours, theirs])] == [2.5, 0.1]
+    assert [goal.limit for goal in audit.host_goals([ours])] == [3]
+    assert [case["name"] for case in audit.host_cases(lynis=False)] == [audit.WHOLE]
+    assert [case["name"] for case in audit.host_cases(lynis=True)] == [audit.WHOLE, audit.LYNIS]
