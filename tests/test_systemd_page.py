@@ -26,7 +26,7 @@ def rows(page: str) -> list[tuple[str, str, str]]:
         for line in page.splitlines()
         if line.startswith("| ")
     ]
-    return [(one[0], one[1], one[2]) for one in cells if one[0] != "What is true"]
+    return [(one[0], one[1], one[2]) for one in cells if one[0] != "Fact"]
 
 
 ROWS = rows(PAGE.read_text())

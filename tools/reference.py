@@ -174,7 +174,7 @@ def spec_page() -> str:
             f" {_sentence(kind.model.__doc__)} |"
             for name, kind in kinds.items()
         ),
-        "| `settings` | [settings](#settings) | | What holds for the host as a whole. |",
+        "| `settings` | [settings](#settings) | | Settings of the host as a whole. |",
         (
             "| `x-...` | anything | | Not read: room for what several resources share, to be merged by alias"
             " (`<<: *name`). |"
@@ -188,7 +188,7 @@ def spec_page() -> str:
         "",
         "## Every resource",
         "",
-        "What each resource can say, whatever its kind:",
+        "Every resource has these fields, whatever its kind:",
         "",
         *_table(Resource, Resource.model_fields),
     ]
@@ -320,7 +320,7 @@ def _hardening() -> Iterator[str]:
     sets = [name for name in SETS if SETS[name]]
     yield "### hardening"
     yield ""
-    yield f"What `hardening` adds to the `[Service]` section. {_one_line(_HARDENING)}"
+    yield f"`hardening` adds this to the `[Service]` section. {_one_line(_HARDENING)}"
     yield ""
     yield f"| directive | {' | '.join(f'`{name}`' for name in sets)} |"
     yield f"|---|{'---|' * len(sets)}"

@@ -102,7 +102,7 @@ def _exit_code(report: Report) -> ExitCode:
 
 
 def _misuse(only: Sequence[str], is_part: bool) -> Diagnostic | None:
-    """What is wrong with the command line."""
+    """The error of the command line; None if there is none."""
     from reconciler.app.audit.audit import wrong_names
     from reconciler.core.diagnostic import error
 

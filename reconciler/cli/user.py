@@ -26,7 +26,7 @@ def audit(
 ) -> int:
     """Show who logged in and failed to, who used sudo, how old passwords and keys are, and who is unused.
 
-    Needs no spec. Changes nothing. What cannot be read is told as unknown, and the exit code is 3 then.
+    Needs no spec. Changes nothing. If a record cannot be read, it is told as unknown, and the exit code is 3.
     """
     from reconciler.app.audit.user_audit import audit_users
     from reconciler.app.plan.options import PlanOptions, check_options

@@ -109,7 +109,7 @@ def _opened(path: str, start: str) -> int:
 
 
 def _target(directory: int, name: str, links: int) -> str:
-    """What a link leads to. Raises _NoPlace for no link, for too many, and where it is not to be trusted."""
+    """The target of a link. Raises _NoPlace for no link, for too many, and where it is not to be trusted."""
     link = os.stat(name, dir_fd=directory, follow_symlinks=False)
     if not stat.S_ISLNK(link.st_mode):
         raise _NoPlace(f"{name} is no directory")

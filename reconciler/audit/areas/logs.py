@@ -16,7 +16,7 @@ _JOURNAL = f"{_DIRECTORY}/journal"
 _KEPT = "/etc/systemd/journald.conf.d/50-persistent.conf"
 _OTHERS = ("rsyslog.service", "syslog-ng.service")
 _SECRETIVE = ("auth.log", "btmp", "secure", "audit", "sudo-io", "sudo.log")
-"""What people type in the wrong field ends up in these, passwords among it; each with its older parts."""
+"""Logs with text that people typed in the wrong field, passwords among it; each with its older parts."""
 _ROTATED = "/var/lib/logrotate/status"
 _WEEKLY = timedelta(days=8)
 """logrotate runs daily; a week and a day is no host that was switched off over a weekend."""

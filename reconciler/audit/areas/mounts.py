@@ -90,7 +90,7 @@ def foreign_systems_bring_no_programs(facts: Facts) -> Iterator[Fail]:
 @check(
     "mount-by-users",
     severity=Severity.MEDIUM,
-    title="What users may mount brings no setuid programs and no devices",
+    title="A medium that users may mount brings no setuid programs and no devices",
     rationale="An entry with `user` lets everybody mount the medium that he brought along.",
     remediation="Take `suid` and `dev` out of the options of the entry in /etc/fstab: `user` forbids both.",
 )

@@ -22,7 +22,7 @@ from reconciler.formats.audit.updates import (
 
 _LISTS = "/var/lib/apt/lists"
 _FETCHED = (_LISTS, "/var/lib/apt/periodic/update-success-stamp")
-"""What a fetch that brings something touches. One that fails touches `partial` and may touch `update-stamp`;
+"""A fetch that brings something touches these. One that fails touches `partial` and may touch `update-stamp`;
 the lists themselves have the server's dates."""
 _FRESH = timedelta(days=7)
 _TIMER = "apt-daily-upgrade.timer"
@@ -40,7 +40,7 @@ def _lists_are_there(facts: Facts) -> None:
     "security-updates",
     severity=Severity.HIGH,
     title="No security update is pending",
-    rationale="What an update mends is known to everybody who reads the advisory.",
+    rationale="Everybody who reads the advisory knows the hole that an update mends.",
     remediation="Install them: apt-get upgrade; and let unattended-upgrades do it from now on.",
     cis=("1.2.2.1",),
     needs=("apt-get",),
@@ -85,7 +85,7 @@ def sources_are_signed(facts: Facts) -> Iterator[Fail]:
 @check(
     "reboot-required",
     severity=Severity.MEDIUM,
-    title="What was updated is what runs",
+    title="No update waits for a restart of the host",
     rationale="Until the next start the kernel or a library with the hole runs on, whatever is on the disk.",
     remediation="Start the host anew when it suits; /run/reboot-required.pkgs names the packages.",
     needs=(RUNNING,),

@@ -71,7 +71,7 @@ def _ask(name: str, loaded: Loaded, spec: str) -> None:
     span = _answer(f"Hold services.{name} for how long? [{_USUAL}/no] ")
     if span.lower() in _NO:
         return
-    why = _answer("What for? Everybody reads it in each plan: ")
+    why = _answer("Why? Everybody reads it in each plan: ")
     wrong = check((span, why))
     done = None if wrong else _add(name, (span, why), loaded)
     if done is None or done.hold is None:

@@ -135,7 +135,7 @@ def words(row: OwedRow) -> str:
     """Why the document is not tried, and when it will be."""
     return (
         f"this version was put back in run {row.run}. It is tried again when it changes, or with --retry."
-        f" What was wrong: {row.why}"
+        f" Why it was put back: {row.why}"
     )
 
 

@@ -1,4 +1,4 @@
-"""What journald.conf(5) says."""
+"""The settings of journald.conf(5)."""
 
 from __future__ import annotations
 

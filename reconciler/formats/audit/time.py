@@ -1,4 +1,4 @@
-"""What `timedatectl show` prints."""
+"""The output of `timedatectl show`."""
 
 from __future__ import annotations
 

@@ -111,6 +111,6 @@ def newer_kernel(running: str, installed: Iterable[str]) -> str:
 
 
 def _numbers(kernel: re.Match[str]) -> tuple[list[int], list[int]]:
-    """What the age of a kernel is told by."""
+    """The numbers by which kernels are ordered."""
     version, added = (re.findall(r"[0-9]+", part) for part in (kernel[1], kernel[2]))
     return [int(number) for number in version], [int(number) for number in added]

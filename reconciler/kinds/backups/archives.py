@@ -245,7 +245,7 @@ def _changed(declared: Declared, old: Job, new: Job) -> Iterator[Diagnostic]:
         yield _warning(declared, "new archives are no longer encrypted", detail, "not-encrypted")
     if FULL not in (old.type, new.type) and _scope(old) != _scope(new):
         detail = (
-            "What the job archives changes, so that no archive can be built upon those that are there; these"
+            "The job archives other files now: no archive can be built upon those that are there; these"
             " stay, and are restored as before. The next run takes the time and the room of a full one."
         )
         yield _warning(declared, "the next archive is a full one", detail, "new-chain")

@@ -15,7 +15,7 @@ _SKIPPED = ("waived", "not-applicable", "not-checked")
 
 
 def junit(data: Mapping[str, Any]) -> str:
-    """The document. What is waived, not applicable or not checked is skipped, with the reason."""
+    """The document. A row that is waived, not applicable or not checked is skipped, with the reason."""
     rows: Sequence[Row] = data["checks"]
     host = visible(data["host"]["name"] or "host")
     lines = [

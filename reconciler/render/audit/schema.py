@@ -47,13 +47,13 @@ _CHECK = _object(
         "area_title": _TEXT,
         "severity": {"enum": list(SEVERITIES)},
         "status": {"enum": list(STATUSES)},
-        "object": _described("What it is about; empty: the check as a whole.", _TEXT),
+        "object": _described("The path, account, socket or setting; empty: the check as a whole.", _TEXT),
         "evidence": _EVIDENCE,
         "why": _described("Why it is not checked, not applicable, waived or an error.", _TEXT),
         "title": _described("The state that is wanted.", _TEXT),
         "rationale": _TEXT,
-        "remediation": _described("What to do about this object; empty where nothing fails.", _TEXT),
-        "check_remediation": _described("What to do about findings of this check in general.", _TEXT),
+        "remediation": _described("The remedy for this object; empty where nothing fails.", _TEXT),
+        "check_remediation": _described("The remedy for findings of this check in general.", _TEXT),
         "until": _described("The last day of its waiver; empty where it is not waived.", _TEXT),
         "cis": _described(
             "Sections of the CIS Debian Linux 12 Benchmark.", {"type": "array", "items": _TEXT}
@@ -101,7 +101,7 @@ def audit_schema() -> Schema:
             "time": _described("When the audit ran.", _TIME),
             "checks": {"type": "array", "items": _CHECK},
             "notices": _described(
-                "What is to be told of the policy itself: waivers that ended, end soon, or cover nothing.",
+                "Notes on the policy itself: waivers that ended, end soon, or cover nothing.",
                 {"type": "array", "items": _TEXT},
             ),
             "since": _SINCE,

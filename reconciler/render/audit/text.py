@@ -137,7 +137,7 @@ class _Page:
                 yield f"  {sign} {len(findings) - _MOST_CHANGES} more"
 
     def notices(self, notices: Sequence[str]) -> Iterator[str]:
-        """What is to be told of the audit itself."""
+        """The notes on the audit itself."""
         for notice in notices:
             lines = filled(_pieces(visible(notice)), "note: ", " " * 6, self._width)
             yield f"{self.paint('note', 'yellow')}{lines[0][4:]}"

@@ -92,7 +92,7 @@ def user_audit_schema() -> Schema:
             "format_version": _TEXT,
             "host": _object({"name": _TEXT}),
             "basis": _described(
-                "What was looked at: live, offline (--root), or a snapshot with the time that it was taken.",
+                "The host that was looked at: live, offline (--root), or a snapshot with its time.",
                 {"type": "object", "required": ["kind"]},
             ),
             "time": _TIME,
@@ -103,7 +103,9 @@ def user_audit_schema() -> Schema:
                 "Failed logins with names that no account has. The names are left out: some are passwords.",
                 _FAILED,
             ),
-            "unknown": _described("What could not be read, and why.", {"type": "array", "items": _TEXT}),
+            "unknown": _described(
+                "The records that could not be read, and why.", {"type": "array", "items": _TEXT}
+            ),
         }
     )
     return {
