@@ -30,7 +30,7 @@ from reconciler.jobs import machine_marks, store
 from reconciler.jobs.archives import listing
 from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.lock import lock_of
-from reconciler.jobs.making import chain
+from reconciler.jobs.making import chain, parts
 from reconciler.jobs.making.archive import archived, left_out
 from reconciler.jobs.making.chain import Link, link_of
 from reconciler.jobs.making.copying import NotCopied, bring, copied
@@ -75,7 +75,7 @@ def run(
     Raises JobBusy, Refused, NotNow, HostError: then no archive was made, and none was removed.
     """
     _must_stay_inside(job)
-    with lock_of(job, lock_directory):
+    with lock_of(job, lock_directory, owed):
         ident = new_ident(job)
         done, problems = around(
             job,
@@ -84,6 +84,27 @@ def run(
             lambda: _made(job, ident, tell, chain.directory_of(job, snapshots)),
             tell,
             owed,
+        )
+        return replace(done, hooks=problems)
+
+
+def begin(job: Job, tell: Tell, lock_directory: str = RUN, owed: str = DIRECTORY) -> None:
+    """The part of a run before its archive, as its unit makes it. Raises as `run` does."""
+    with lock_of(job, lock_directory, owed):
+        parts.begin(job, new_ident(job), lambda: _may_begin(job), tell, owed)
+
+
+def run_begun(
+    job: Job,
+    tell: Tell,
+    lock_directory: str = RUN,
+    owed: str = DIRECTORY,
+    snapshots: str = chain.DIRECTORY,
+) -> Done:
+    """The archive of a run that `begin` has begun. Raises as `run` does."""
+    with lock_of(job, lock_directory, owed):
+        done, problems = parts.between(
+            job, lambda ident: _made(job, ident, tell, chain.directory_of(job, snapshots)), tell, owed
         )
         return replace(done, hooks=problems)
 

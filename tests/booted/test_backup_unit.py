@@ -1,5 +1,5 @@
 """The unit of a backup job on a real Debian 12 and 13: it is closed, reads everything all the same, writes where
-the job says, sees the disks as the host does, and thaws however the run was ended.
+the job says, sees the disks as the host does, and thaws however the run was ended. Commands are not closed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from tests.booted.booted import BootedHost
 pytestmark = pytest.mark.booted
 
 SPEC = "/root/host.yaml"
+JOBS = ("whole", "drilled", "homes", "freezing", "database")
 HOST = """\
 version: 1
 host: testhost
@@ -32,6 +33,8 @@ backups:
     destinations: [/backup/drilled, {url: "sftp:root@127.0.0.1:/nowhere"}]
     schedule: daily
     restore_drill: daily
+    before: [[/bin/true]]
+    after: [{run: [/bin/true], user: daemon}]
   homes:
     sources: [/data]
     destinations: [/root/deep, /home/deep]
@@ -48,6 +51,35 @@ backups:
     directives:
       Unit: {OnFailure: alarm.service}
       Service: {TimeoutStartSec: "10min"}
+  database:
+    sources: [/srv/dump]
+    destinations: [/backup/database]
+    schedule: daily
+    restore_drill: daily
+    before:
+      - {run: [/usr/bin/python3, /usr/local/bin/dump], user: alice}
+      - [/usr/bin/systemctl, stop, db.service]
+      - [/bin/sh, -c, "cat /proc/self/status; umask; touch /usr/local/of-root /root/of-root"]
+    after:
+      - [/usr/bin/systemctl, start, db.service]
+"""
+DATABASE = """\
+import os, socket, threading
+os.umask(0o077)
+at = socket.socket(socket.AF_UNIX); at.bind("/run/db/s"); at.listen()
+on = socket.create_server(("127.0.0.1", 8765))
+def serve(listener):
+    while True:
+        client, _ = listener.accept()
+        client.sendall(b"rows"); client.close()
+threading.Thread(target=serve, args=(on,), daemon=True).start()
+serve(at)
+"""
+DUMP = """\
+import socket
+at = socket.socket(socket.AF_UNIX); at.connect("/run/db/s")
+with open("/srv/dump/of-db", "wb") as file:
+    file.write(at.recv(9) + socket.create_connection(("127.0.0.1", 8765)).recv(9))
 """
 FILL = """
 mkdir -p /data/closed /data/deep /usr/lib/modules/k /backup /mnt/disk /mnt/other /root/.ssh /run/empty
@@ -67,12 +99,16 @@ useradd --create-home alice; echo h > /home/alice/file; chmod 0600 /home/alice/f
 echo key > /root/.ssh/key; chmod 0600 /root/.ssh/key; echo m > /usr/lib/modules/k/module
 printf '[Unit]\\n[Mount]\\nWhat=tmpfs\\nWhere=/mnt/disk\\nType=tmpfs\\nOptions=mode=0700\\n' > /etc/systemd/system/mnt-disk.mount
 printf '[Service]\\nType=oneshot\\nExecStart=/usr/bin/touch /root/alarmed\\n' > /etc/systemd/system/alarm.service
-systemctl daemon-reload
+printf '[Service]\\nUser=alice\\nRuntimeDirectory=db\\nRuntimeDirectoryMode=0700\\nExecStart=/usr/bin/python3 /usr/local/bin/db\\n' > /etc/systemd/system/db.service
+install -d -o alice -m 0700 /srv/dump
+systemctl daemon-reload; systemctl start db.service
 """
 
 
 def prepared(host: BootedHost) -> None:
     """Files of every sort, jobs for them, and no spec any more."""
+    host.write("/usr/local/bin/db", DATABASE)
+    host.write("/usr/local/bin/dump", DUMP)
     host.run("/bin/sh", "-euc", FILL)
     host.write(SPEC, HOST)
     host.reconciler("apply", SPEC, "--auto-approve")
@@ -110,7 +146,7 @@ def check_a_closed_unit(host: BootedHost) -> None:
 
     assert "" == verified
     assert "came back from /backup/whole as it was archived" in told
-    assert [] == [job for job in ("whole", "drilled", "homes") if exposure(host, job) > 4.0]
+    assert {} == {job: figure for job in JOBS if (figure := exposure(host, job)) > 4.0}
     assert {"trusted.x", "user.x", "security.x"} <= set(attributes.split())
     assert {"Nice": "10", "IOSchedulingClass": "2", "IOSchedulingPriority": "7"} == host.show(
         "backup-whole.service", "Nice", "IOSchedulingClass", "IOSchedulingPriority"
@@ -130,6 +166,44 @@ def check_users_commands(host: BootedHost) -> None:
     assert "before: /bin/sh: /usr/sbin" in again
     assert host.exists("/root/deep")
     assert host.exists("/home/deep")
+
+
+def check_a_database(host: BootedHost) -> None:
+    """Commands dump by a user's socket, stop and start a service, write where the archive's line cannot; the
+    drill comes once the service is back.
+    """
+    told = start(host, "database")
+    order = ("before: /bin/sh: 0022", "/backup/database: ", "Started db.service", "restore drill: ")
+    host.reconciler("backup", "restore", "database", "--to", "/srv/db-back")
+    journal = host.run("journalctl", "--no-pager", "--output=cat").stdout
+
+    assert "rowsrows" == host.run("cat", "/srv/db-back/srv/dump/of-db").stdout
+    assert "644" == host.run("stat", "--format=%a", "/srv/dump/of-db").stdout.strip()
+    assert "before: /bin/sh: NoNewPrivs:\\t0" in told
+    assert all(host.exists(path) for path in ("/usr/local/of-root", "/root/of-root"))
+    assert {"ActiveState": "active"} == host.show("db.service", "ActiveState")
+    assert "came back from /backup/database as it was archived" in told
+    places = [journal.rindex(line) for line in order]
+    assert sorted(places) == places
+    assert not host.exists("/var/lib/reconciler/jobs/database.owed")
+
+
+def check_not_now(host: BootedHost) -> None:
+    """A command that puts the run off leaves the unit well, and makes neither an archive nor a drill."""
+    path = "/etc/reconciler/backups/database.json"
+    host.run("cp", path, "/root/kept.json")
+    host.run("sed", "-i", 's|"/usr/bin/python3"|"/usr/local/bin/not-now"|', path)
+    host.write("/usr/local/bin/not-now", "#!/bin/sh\nexit 75\n")
+    host.run("chmod", "0755", "/usr/local/bin/not-now")
+    before = host.run("ls", "/backup/database").stdout
+    told = start(host, "database")
+    host.run("cp", "/root/kept.json", path)
+
+    assert "not now: /usr/local/bin/not-now ended with 75" in told
+    assert before == host.run("ls", "/backup/database").stdout
+    assert 1 == told.count("restore drill: ")
+    assert "ended with 75" in host.run("cat", "/var/lib/reconciler/jobs/database.json").stdout
+    assert "" == host.run("sh", "-c", "ls /var/lib/reconciler/jobs/*.owed 2>/dev/null", check=False).stdout
 
 
 def check_disks(host: BootedHost) -> None:
@@ -170,13 +244,14 @@ def check_roots_commands(host: BootedHost) -> None:
     assert ["thawed good"] == thawed(host)
 
 
-def check_a_killed_run(host: BootedHost, how: str, result: str) -> None:
+def check_a_killed_run(host: BootedHost, how: str, result: str, at: str = "sleep") -> None:
     """However the run is ended, its unit thaws at once, and OnFailure= and on_failure tell of it."""
-    host.run("sed", "-i", 's|"id -un"|"sleep 60"|', "/etc/reconciler/backups/freezing.json")
+    word = 's|"id -un"|"sleep 60"|' if at == "sleep" else 's|"sleep 60"|"id -un"|; s|"/data"|"/big"|'
+    host.run("sed", "-i", word, "/etc/reconciler/backups/freezing.json")
     unit = "backup-freezing.service"
     host.run("systemctl", "start", "--no-block", unit)
     deadline = time.monotonic() + 20
-    while not host.run("pgrep", "-x", "sleep", check=False).stdout and time.monotonic() < deadline:
+    while not host.run("pgrep", "-x", at, check=False).stdout and time.monotonic() < deadline:
         time.sleep(0.05)
     if how:
         host.run("/bin/sh", "-euc", how.format(unit=unit))
@@ -188,11 +263,34 @@ def check_a_killed_run(host: BootedHost, how: str, result: str) -> None:
     assert {"Result": result} == host.show(unit, "Result")
     assert host.exists("/root/alarmed")
     assert "is not a mountpoint" in host.run("sh", "-c", "mountpoint /mnt/other 2>&1", check=False).stdout
-    assert "" == host.run("pgrep", "-x", "sleep", check=False).stdout
+    assert "" == host.run("pgrep", "-x", at, check=False).stdout
     told = thawed(host)
     assert ["thawed failed", True] == [told[0], told[1].startswith("failed: the run was ")], told
     assert 2 == len(told)
-    assert "" == host.run("sh", "-c", "ls -A /backup/freezing/.partial* 2>/dev/null", check=False).stdout
+    half = "ls -A /backup/freezing/.partial* 2>/dev/null"
+    assert at == "tar" or "" == host.run("sh", "-c", half, check=False).stdout  # the next run removes it
+
+
+KILL = "systemctl kill --kill-whom=main --signal=KILL {unit}"
+
+
+def check_nobody_comes_between(host: BootedHost) -> None:
+    """While the unit makes its archive nobody else runs the job; a run by hand then does all of it itself."""
+    by_hand = host.reconciler("backup", "run", "database", check=False)
+    assert 0 == by_hand.returncode, by_hand.stderr
+    assert {"ActiveState": "active"} == host.show("db.service", "ActiveState")
+    note = '{{"format": 1, "id": "x", "stage": "ready", "invocation": "{}"}}'
+    invocation = host.show("db.service", "InvocationID")["InvocationID"]
+    host.run("ln", "-s", invocation, "/run/systemd/units/invocation:backup-database.service")
+    host.run(
+        "sh", "-c", f"umask 077; echo '{note.format(invocation)}' > /var/lib/reconciler/jobs/database.owed"
+    )
+    between = host.reconciler("backup", "run", "database", check=False)
+    host.run("rm", "/run/systemd/units/invocation:backup-database.service")
+    later = host.reconciler("backup", "run", "database", check=False)
+
+    assert (75, True) == (between.returncode, "backup-database.service runs it" in between.stderr)
+    assert (0, True) == (later.returncode, "did not end by itself" in later.stderr)
 
 
 def test_on_debian_12(booted: BootedHost) -> None:
@@ -200,15 +298,23 @@ def test_on_debian_12(booted: BootedHost) -> None:
     prepared(booted)
     check_a_closed_unit(booted)
     check_users_commands(booted)
+    check_a_database(booted)
+    check_not_now(booted)
+    check_nobody_comes_between(booted)
     check_disks(booted)
     check_roots_commands(booted)
-    check_a_killed_run(booted, "systemctl kill --kill-whom=main --signal=KILL {unit}", "signal")
+    check_a_killed_run(booted, KILL, "signal")
     check_a_killed_run(booted, "systemctl stop {unit}", "exit-code")
     booted.write(
         "/etc/systemd/system/backup-freezing.service.d/short.conf", "[Service]\nTimeoutStartSec=4s\n"
     )
     booted.run("systemctl", "daemon-reload")
     check_a_killed_run(booted, "", "timeout")
+    booted.run(
+        "sh", "-c", "rm /etc/systemd/system/backup-freezing.service.d/short.conf; systemctl daemon-reload"
+    )
+    booted.run("sh", "-c", "mkdir /big; head -c 400M /dev/urandom > /big/file")
+    check_a_killed_run(booted, KILL, "signal", "tar")
 
 
 def test_on_debian_13() -> None:
@@ -216,5 +322,7 @@ def test_on_debian_13() -> None:
     with BootedHost(suite="trixie") as host:
         prepared(host)
         check_a_closed_unit(host)
+        check_a_database(host)
+        check_not_now(host)
         check_disks(host)
-        check_a_killed_run(host, "systemctl kill --kill-whom=main --signal=KILL {unit}", "signal")
+        check_a_killed_run(host, KILL, "signal")

@@ -23,7 +23,8 @@ from reconciler.host.state.job_lock import job_lock
 from reconciler.host.state.owed_hooks import write_owed
 from reconciler.jobs import backup, jobfile
 from reconciler.jobs.making import hooks
-from reconciler.jobs.making.hooks import NotNow, settle, still_owed
+from reconciler.jobs.making.hooks import NotNow, settle
+from reconciler.jobs.making.owed import still_owed
 from tests.jobs.places import Place, listed, shell
 
 pytestmark = pytest.mark.slow
@@ -289,7 +290,7 @@ def test_what_is_owed_cannot_be_written_down(place: Place, monkeypatch: pytest.M
     def fail(*_: object) -> None:
         raise HostError("no", "space")
 
-    monkeypatch.setattr(hooks, "write_owed", fail)
+    monkeypatch.setattr(hooks, "write_note", fail)
     with pytest.raises(HostError, match="space"):
         full(place).run()
     assert [] == words(place)[:-1]

@@ -22,6 +22,7 @@ from tests.kinds.test_backups import job_of, loaded, parts
 
 pytestmark = pytest.mark.slow
 
+OUTSIDE = "+/usr/bin/nsenter --target=1 --mount --net --"
 FULL = {
     "before": [["/bin/freeze"], {"run": ["/bin/dump", "--all"], "user": "postgres", "timeout": "5min"}],
     "after": [{"run": ["/bin/thaw"], "timeout": "30s"}],
@@ -115,11 +116,29 @@ def test_wrong_commands(fields: dict[str, Any], told: str) -> None:
     assert [line for line in errors(found) if told in f"{line.summary} {line.detail} {line.source}"], found
 
 
+def test_commands_run_outside_of_the_sandbox() -> None:
+    """They run in the host's own namespaces by lines with `+`; the archive and the drill, which comes once all
+    has thawed, do not.
+    """
+    program = "/usr/local/bin/reconciler backup"
+    before, archive, after = (
+        f"{OUTSIDE} {program} before x",
+        f"{program} archive x",
+        f"{OUTSIDE} {program} after x",
+    )
+
+    assert f"{program} run x" == service()["ExecStart"]
+    assert [before, archive] == service(**FULL)["ExecStart"] == service(before=[["/bin/x"]])["ExecStart"]
+    assert [before, archive, after, f"{program} drill-if-due x"] == service(**FULL, restore_drill="monthly")[
+        "ExecStart"
+    ]
+
+
 def test_the_unit_sees_to_the_end() -> None:
     """systemd runs what is owed however the run ended, and gives it its time; a job without needs none."""
     directives = service(**FULL)
 
-    assert "/usr/local/bin/reconciler backup after x" == directives["ExecStopPost"]
+    assert f"{OUTSIDE} /usr/local/bin/reconciler backup after x" == directives["ExecStopPost"]
     assert ("mixed", "420s") == (directives["KillMode"], directives["TimeoutStopSec"])
     assert not {"ExecStopPost", "KillMode", "TimeoutStopSec"} & set(service(before=[["/bin/dump"]]))
 

@@ -11,12 +11,28 @@ from reconciler.formats.backups.job import Job
 from reconciler.formats.backups.record import Drill, drill_data
 from reconciler.jobs import jobfile
 from reconciler.jobs.health import recording
+from reconciler.jobs.making.owed import ENDED, note_of
 from reconciler.jobs.restoring.drill import words
 
 
 def drill_archive(name: str, tell: Callable[[str], None]) -> Report:
     """`backup drill`."""
     return guarded(lambda: _report(recording.recorded_drill(jobfile.load(name), tell)))
+
+
+def drill_if_due(name: str, tell: Callable[[str], None]) -> Report:
+    """`backup drill-if-due`: the drill of a run that its unit makes in parts."""
+    return guarded(lambda: _of_run(jobfile.load(name), tell))
+
+
+def _of_run(job: Job, tell: Callable[[str], None]) -> Report:
+    note = note_of(job)
+    drill = drill_of_run(job, tell) if note is not None and note.is_handed_on(ENDED) else None
+    if drill is None:
+        return Report(End.GOOD)
+    if drill.good:
+        return Report(End.GOOD, (words(drill),))
+    return Report(End.PARTLY, problems=(words(drill),))
 
 
 def _report(drill: Drill) -> Report:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from reconciler.app.backup.drill import drill_of_run
 from reconciler.app.backup.origin import Origin, job_of
 from reconciler.app.backup.outcome import End, Report, guarded
 from reconciler.app.backup.prune import pruned_data, pruned_lines
-from reconciler.formats.backups.record import drill_data
-from reconciler.jobs import archives, backup
+from reconciler.formats.backups.job import Job
+from reconciler.formats.backups.record import Drill, drill_data
+from reconciler.jobs import archives, backup, jobfile
 from reconciler.jobs.health import recording
+from reconciler.jobs.making.parts import is_begun
 from reconciler.jobs.restoring.drill import words
 from reconciler.jobs.store import Entry
 
@@ -21,6 +24,16 @@ def run_job(name: str, tell: Callable[[str], None], root: str | None = None) -> 
     return guarded(lambda: _run(name, tell, root))
 
 
+def begin_run(name: str, tell: Callable[[str], None]) -> Report:
+    """`backup before`: the part of a run before its archive."""
+    return guarded(lambda: _begin(name, tell))
+
+
+def run_begun(name: str, tell: Callable[[str], None]) -> Report:
+    """`backup archive`: the archive of a run that `backup before` has begun."""
+    return guarded(lambda: _run_begun(name, tell))
+
+
 def _run(name: str, tell: Callable[[str], None], root: str | None) -> Report:
     job = job_of(Origin(name, root=root))
     done = (
@@ -28,6 +41,29 @@ def _run(name: str, tell: Callable[[str], None], root: str | None) -> Report:
         if root is None
         else backup.run(job, tell)
     )
+    return _report(job, done, drill_of_run(job, tell) if root is None else None)
+
+
+def _begin(name: str, tell: Callable[[str], None]) -> Report:
+    job = jobfile.load(name)
+    recording.recorded_begin(job, lambda: backup.begin(job, tell), tell)
+    return Report(End.GOOD)
+
+
+def _run_begun(name: str, tell: Callable[[str], None]) -> Report:
+    job = jobfile.load(name)
+    if not is_begun(job):  # it was put off, and the record says why
+        return Report(End.NOT_NOW)
+    done = recording.recorded_run(job, lambda: backup.run_begun(job, tell), tell)
+    if not (job.after or job.on_failure):  # nothing thaws before the drill
+        return _report(job, done, drill_of_run(job, tell))
+    report = _report(job, done, None)
+    # The unit ends at a line that fails, and its drill would never be: `backup after` tells of it at the end.
+    drill_follows = bool(job.restore_drill) and not done.hooks
+    return replace(report, end=End.GOOD) if drill_follows else report
+
+
+def _report(job: Job, done: backup.Done, drill: Drill | None) -> Report:
     manifest = done.manifest
     state = "verified" if manifest.verified else "not verified"
     archive = manifest.archive if job.restic is None else f"snapshot {manifest.id}"
@@ -43,8 +79,9 @@ def _run(name: str, tell: Callable[[str], None], root: str | None) -> Report:
         *(f"{path}: {why}" for path, why in done.failed.items()),
         *done.hooks,
     ]
-    problems += [f"{path}: the archive shrank: {why}. {_agree(name)}" for path, why in done.doubts.items()]
-    drill = drill_of_run(job, tell) if root is None else None
+    problems += [
+        f"{path}: the archive shrank: {why}. {_agree(job.name)}" for path, why in done.doubts.items()
+    ]
     if drill is not None:
         (lines if drill.good else problems).append(words(drill))
     partly = done.partly or (drill is not None and not drill.good)

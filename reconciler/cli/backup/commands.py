@@ -229,8 +229,31 @@ def create(
     )
 
 
+def before(name: Name) -> int:
+    """Run the commands of `before`. The unit of a job does this, outside of its sandbox."""
+    from reconciler.app.backup.run import begin_run
+
+    return _said(begin_run(name, _tell))
+
+
+def archive(name: Name) -> int:
+    """Make the archive of a run that `before` began. The unit of a job with commands does this."""
+    from reconciler.app.backup.run import run_begun
+
+    return _finish(run_begun(name, _tell), "run", name, as_json=False)
+
+
+def drill_if_due(name: Name) -> int:
+    """Make the restore drill of a run, if one is due. The unit of a job with commands does this."""
+    from reconciler.app.backup.drill import drill_if_due as drill_of
+
+    return _finish(drill_of(name, _tell), "drill", name, as_json=False)
+
+
 def after(name: Name) -> int:
-    """Run the commands of `after` and `on_failure` that a run owes which was killed. Its unit does this."""
+    """Run the commands of `after` and `on_failure`, also those that a killed run owes. The unit of a job does
+    this, outside of its sandbox.
+    """
     from reconciler.app.backup.after import settle_run
 
     return _said(settle_run(name, _tell))
@@ -247,7 +270,13 @@ for _name, _command in (
     ("create", create),
 ):
     app.command(_name, short_help=first_sentence(_command.__doc__))(_command)
-app.command("after", hidden=True)(after)
+for _name, _command in (
+    ("before", before),
+    ("archive", archive),
+    ("drill-if-due", drill_if_due),
+    ("after", after),
+):
+    app.command(_name, hidden=True)(_command)
 
 
 def _tell(line: str) -> None:

@@ -15,12 +15,12 @@ from reconciler.formats.backups.record import FAILED, GOOD, Record
 from reconciler.formats.systemd import timespan
 from reconciler.host.archives.private_directory import look
 from reconciler.host.process import environment
-from reconciler.host.state.job_lock import RUN, is_held
+from reconciler.host.state.job_lock import RUN
 from reconciler.jobs import machine_marks, store
 from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.health import records
 from reconciler.jobs.health.due_runs import due
-from reconciler.jobs.making.hooks import still_owed
+from reconciler.jobs.making.owed import is_running, still_owed
 from reconciler.jobs.store import StoredArchives
 
 _SKEW = 86_400
@@ -140,7 +140,7 @@ def _archives(job: Job, path: str) -> tuple[StoredArchives, str]:
 
 def _of_record(job: Job, record: Record, lock_directory: str) -> Iterator[Trouble]:
     """The troubles of the last run and the last verification."""
-    if record.begun is not None and not is_held(f"backup-{job.name}", lock_directory):
+    if record.begun is not None and not is_running(job, lock_directory):
         began = manifests.timestamp(record.begun)
         yield Trouble(
             RAN,

@@ -4,13 +4,14 @@ archives.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from reconciler.core.host import HostError, UnsafePath
 from reconciler.formats.backups import record as formats
 from reconciler.formats.backups.job import Job
-from reconciler.formats.backups.record import Drill, Run, Verification, shortened
+from reconciler.formats.backups.record import Drill, Record, Run, Verification, shortened
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.process import environment
 from reconciler.host.state.job_lock import RUN, JobBusy
@@ -30,10 +31,43 @@ def recorded_run(job: Job, make: Callable[[], Done], tell: Tell, directory: str 
     Raises what `make` raises.
     """
     started = environment.now()
+    done = _recorded(job, make, tell, directory, started)
+    records.keep(job, lambda record: record.after_run(_run(job, started, done)), directory)
+    return done
+
+
+def recorded_begin(job: Job, begin: Callable[[], None], tell: Tell, directory: str = DIRECTORY) -> None:
+    """Begin a run, and write down that it began, or how it ended at once. Raises what `begin` raises."""
+    _recorded(job, begin, tell, directory, environment.now())
+
+
+def record_end(job: Job, problems: Sequence[str], directory: str = DIRECTORY) -> list[str]:
+    """Write down the problems of the commands at the end of a run whose archive is written down already;
+    return why that could not be done, if so.
+    """
+
+    def worse(run: Run | None) -> Run | None:
+        if run is None or run.result not in (formats.GOOD, formats.PARTLY):
+            return run
+        reason = "; ".join(filter(None, (run.reason, *problems)))
+        return replace(run, result=formats.PARTLY, reason=shortened(reason))
+
+    def change(record: Record) -> Record:
+        run = worse(record.run)
+        return replace(record, run=run, success=run if record.success == record.run else record.success)
+
+    return records.keep(job, change, directory) if problems else []
+
+
+_T = TypeVar("_T")
+
+
+def _recorded(job: Job, make: Callable[[], _T], tell: Tell, directory: str, started: int) -> _T:
+    """Write down that a run began, and if it makes no archive how it ended."""
     for problem in records.keep(job, lambda record: replace(record, begun=started), directory):
         tell(f"warning: {problem}")
     try:
-        done = make()
+        return make()
     except JobBusy:
         raise
     except HostError as problem:
@@ -41,8 +75,6 @@ def recorded_run(job: Job, make: Callable[[], Done], tell: Tell, directory: str 
         run = Run(started, environment.now(), result, shortened(str(problem)))
         records.keep(job, lambda record: record.after_run(run), directory)
         raise
-    records.keep(job, lambda record: record.after_run(_run(job, started, done)), directory)
-    return done
 
 
 def _run(job: Job, started: int, done: Done) -> Run:

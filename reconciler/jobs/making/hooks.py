@@ -6,18 +6,17 @@ run that was killed is made good: at once by its unit (ExecStopPost=), else by t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
 from reconciler.formats.backups.job import Hook, Job
 from reconciler.formats.backups.record import FAILED, GOOD, NOT_NOW, PARTLY
 from reconciler.host.archives.tar import ArchiveError
 from reconciler.host.process import failpoints
-from reconciler.host.state.job_lock import RUN, is_held
-from reconciler.host.state.owed_hooks import DIRECTORY, read_owed, remove_owed, write_owed
+from reconciler.host.state.owed_hooks import DIRECTORY, remove_owed
+from reconciler.jobs.making.owed import ENDED, PROBLEM, Note, Outcome, note_of, write_note
 
 if TYPE_CHECKING:
     from reconciler.host.process.run import Result as Ended
@@ -26,29 +25,17 @@ SOFT = 75
 """The exit status by which a command in `before` says: not now (sysexits' EX_TEMPFAIL, borgmatic's soft
 failure).
 """
-_FORMAT = 1
 _LINES = 200
 """Lines of the output of one command that are told."""
 _LONGEST = 500
 """Characters of a line that are told."""
-_PROBLEM = 4000
-"""Characters of the problem that a command is told: the kernel limits an environment."""
+KILLED = "the run was killed, or the host went down"
 
 Tell = Callable[[str], None]
 
 
 class NotNow(HostError):
     """A command in `before` said: not now. There is no backup, and no failure."""
-
-
-@frozen
-class Outcome:
-    """How a run ended, as the commands after it are told."""
-
-    status: str
-    """GOOD, PARTLY, FAILED or NOT_NOW."""
-    problem: str = ""
-    """Why it is not good, in words."""
 
 
 class Result(Protocol):
@@ -60,17 +47,17 @@ class Result(Protocol):
         ...
 
 
-_Result = TypeVar("_Result", bound=Result)
+Made = TypeVar("Made", bound=Result)
 
 
 def around(
     job: Job,
     ident: str,
     ready: Callable[[], None],
-    make: Callable[[], _Result],
+    make: Callable[[], Made],
     tell: Tell,
     owed: str = DIRECTORY,
-) -> tuple[_Result, tuple[str, ...]]:
+) -> tuple[Made, tuple[str, ...]]:
     """Run a job between its commands; return its result, and the problems of the commands at the end.
 
     `ready` is what must hold before any command runs. The caller holds the lock of the job. Raises NotNow,
@@ -80,26 +67,17 @@ def around(
         ready()
         failpoints.hit("backup.before")
         return make(), ()
-    for problem in settle(job, "the run was killed, or the host went down", tell, owed):
+    for problem in settle(job, KILLED, tell, owed):
         tell(problem)
     from reconciler.host.process.stopping import interrupted_by_sigterm
 
-    hooks = _Hooks(job, ident, tell, owed)
+    hooks = Hooks(job, ident, tell, owed)
     with interrupted_by_sigterm():
-        try:
+        with hooks.ending():
             ready()
             hooks.before()
             result = make()
-        except BaseException as problem:
-            problems = hooks.end(_outcome(problem))
-            if isinstance(problem, NotNow) and problems:
-                raise ArchiveError(
-                    "the run did not end well", "; ".join((str(problem), *problems))
-                ) from problem
-            for line in problems:
-                tell(line)
-            raise
-        return result, hooks.end(_of(result))
+        return result, hooks.end(of_result(result))
 
 
 def settle(job: Job, why: str, tell: Tell, owed: str = DIRECTORY) -> tuple[str, ...]:
@@ -107,33 +85,23 @@ def settle(job: Job, why: str, tell: Tell, owed: str = DIRECTORY) -> tuple[str, 
 
     `why` says what became of that run. Raises HostError where nobody can look.
     """
-    content = read_owed(job.name, owed) if job.after or job.on_failure else None
-    if content is None:
+    note = note_of(job, owed)
+    if note is None:
         return ()
-    ident, outcome = _load(content)
-    tell(f"the run {ident} did not end by itself: its commands at the end run now")
-    hooks = _Hooks(job, ident, tell, owed)
+    if note.stage != ENDED and (job.after or job.on_failure):
+        tell(f"the run {note.ident} did not end by itself: its commands at the end run now")
+    hooks = Hooks(job, note.ident, tell, owed)
     hooks.begun = True
+    if note.stage == ENDED:
+        return hooks.forget()
     # An archive that is there already does not make a run good whose commands were not done.
-    status = FAILED if outcome is None or outcome.status == FAILED else PARTLY
-    return hooks.end(Outcome(status, "; ".join(filter(None, (outcome.problem if outcome else "", why)))))
+    status = FAILED if note.outcome is None or note.outcome.status == FAILED else PARTLY
+    known = note.outcome.problem if note.outcome else ""
+    return hooks.end(Outcome(status, "; ".join(filter(None, (known, why)))))
 
 
-def still_owed(job: Job, lock_directory: str = RUN, owed: str = DIRECTORY) -> str:
-    """Why something may still be frozen: a run was killed, and nobody has run its commands at the end; empty
-    if they have, or we may not look.
-    """
-    try:
-        content = read_owed(job.name, owed) if job.after or job.on_failure else None
-    except HostError:
-        return ""
-    if content is None or is_held(f"backup-{job.name}", lock_directory):
-        return ""
-    command = f"reconciler backup after {job.name}"
-    return f"the run {_load(content)[0]} was killed, and its commands at the end have not run: {command}"
-
-
-def _outcome(problem: BaseException) -> Outcome:
+def of_problem(problem: BaseException) -> Outcome:
+    """How a run ended that made none."""
     if isinstance(problem, NotNow):
         return Outcome(NOT_NOW, str(problem))
     if isinstance(problem, HostError):
@@ -144,13 +112,14 @@ def _outcome(problem: BaseException) -> Outcome:
     )
 
 
-def _of(result: Result) -> Outcome:
+def of_result(result: Result) -> Outcome:
+    """How a run ended that made an archive."""
     if not result.failed:
         return Outcome(GOOD)
     return Outcome(PARTLY, "; ".join(f"{path}: {why}" for path, why in result.failed.items()))
 
 
-class _Hooks:
+class Hooks:
     """The commands around one run."""
 
     def __init__(self, job: Job, ident: str, tell: Tell, owed: str) -> None:
@@ -160,6 +129,20 @@ class _Hooks:
         self._owed = owed
         self.begun = False
         """Whether the commands of the end are owed."""
+
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """Run the commands of the end where the run ends by an exception, which is raised on."""
+        try:
+            yield
+        except BaseException as problem:
+            problems = self.end(of_problem(problem))
+            if isinstance(problem, NotNow) and problems:
+                detail = "; ".join((str(problem), *problems))
+                raise ArchiveError("the run did not end well", detail) from problem
+            for line in problems:
+                self._tell(line)
+            raise
 
     def before(self) -> None:
         """Run the commands of `before`. Raises NotNow, HostError."""
@@ -175,6 +158,11 @@ class _Hooks:
 
     def end(self, outcome: Outcome) -> tuple[str, ...]:
         """Run the commands of the end, each of them even if one fails; their problems."""
+        _, problems = self.ended(outcome)
+        return (*problems, *self.forget())
+
+    def ended(self, outcome: Outcome) -> tuple[Outcome, tuple[str, ...]]:
+        """The same, still owed; and how the run ended with them."""
         problems: list[str] = []
         if self.begun:
             self._remember(outcome)
@@ -187,20 +175,21 @@ class _Hooks:
                 "on_failure", "a command for a failed run failed", self._job.on_failure, outcome
             )
         failpoints.hit("backup.settled")
-        return (*problems, *self._forget())
+        return outcome, tuple(problems)
 
     def _remember(self, outcome: Outcome | None) -> None:
         """Write down what is owed. Raises HostError if that is more than the news of a failure."""
         if not (self._job.after or self._job.on_failure):
             return
         try:
-            write_owed(self._job.name, _dump(self._ident, outcome), self._owed)
+            write_note(self._job, Note(self._ident, outcome), self._owed)
         except HostError as problem:
             if self._job.after and outcome is None:
                 raise
             self._tell(str(problem))
 
-    def _forget(self) -> Sequence[str]:
+    def forget(self) -> tuple[str, ...]:
+        """Nothing is owed any more; why that cannot be put down, if so."""
         if not self.begun:
             return ()
         try:
@@ -227,7 +216,7 @@ class _Hooks:
         if outcome is not None:
             variables |= {
                 "RECONCILER_STATUS": outcome.status,
-                "RECONCILER_PROBLEM": outcome.problem.replace("\0", "")[:_PROBLEM],
+                "RECONCILER_PROBLEM": outcome.problem.replace("\0", "")[:PROBLEM],
             }
         result = run(
             list(hook.run),
@@ -249,19 +238,3 @@ def _lines(*outputs: bytes) -> Iterator[str]:
     yield from (line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..." for line in lines[:_LINES])
     if len(lines) > _LINES:
         yield f"({len(lines) - _LINES} more lines)"
-
-
-def _dump(ident: str, outcome: Outcome | None) -> bytes:
-    """The commands that are owed, as a file; `outcome` None: the run has not ended yet."""
-    ended = {} if outcome is None else {"status": outcome.status, "problem": outcome.problem[:_PROBLEM]}
-    return json.dumps({"format": _FORMAT, "id": ident, **ended}).encode() + b"\n"
-
-
-def _load(content: bytes) -> tuple[str, Outcome | None]:
-    """The id of the run in the file, and its outcome if it got so far. A damaged file owes all the same."""
-    try:
-        data = json.loads(content)
-        ended = Outcome(str(data["status"]), str(data["problem"])) if "status" in data else None
-        return str(data["id"]), ended
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return "", None

@@ -257,8 +257,8 @@ class Backup(Resource):
     cpu_weight: CpuWeight | None = None
     """Its share of the CPU beside others, 1 to 10000 or idle; 100 is everybody's."""
     hardening: Hardening | None = None
-    """How much of the host is closed to the run: none, basic or strict. When left out, strict without
-    commands of its own, less with those of users, and basic with root's: they may need anything.
+    """How much of the host is closed to the run: none, basic or strict, the default. Commands of its own run
+    outside of that.
     """
     directives: dict[DirectiveName, dict[DirectiveName, Text | list[Text]]] = {}
     """Any other directive of its service, such as OnFailure, by section and name, in systemd's own syntax.

@@ -1,5 +1,5 @@
 """The sandbox of a backup job's service: directives of systemd.exec(5), each only where it hides nothing that
-the run reads, and closes nothing that it writes.
+the run reads, and closes nothing that it writes. Commands of the job run outside of it.
 
 An archive that lacks what was hidden would look whole. So nothing is mounted over a source or a destination,
 and what a directive would hide or close is asked first.
@@ -13,17 +13,17 @@ from reconciler.kinds.backups.model import Backup
 from reconciler.kinds.backups.unit_model import Hardening
 
 BASIC = {"LockPersonality": "yes", "ProtectHostname": "yes", "RestrictRealtime": "yes"}
-"""They hinder no command of root's: not to mount, to ask docker, to change a volume, to become another."""
+"""They hinder nothing that reads and writes files."""
 
 _COMMON = {
     **BASIC,
+    "MemoryDenyWriteExecute": "yes",
+    "NoNewPrivileges": "yes",
     "RestrictNamespaces": "yes",
     "SystemCallArchitectures": "native",
     "SystemCallErrorNumber": "EPERM",
     "SystemCallFilter": "@system-service",
-    "UMask": "0077",
 }
-_WITHOUT_COMMANDS = {"MemoryDenyWriteExecute": "yes", "NoNewPrivileges": "yes"}
 _KERNEL = {"ProtectControlGroups": "yes", "ProtectKernelLogs": "yes", "ProtectKernelTunables": "yes"}
 _SYSTEM = ("/usr", "/boot", "/efi", "/etc", "/bin", "/lib", "/lib64", "/sbin")
 _HOMES = ("/home", "/root", "/run/user")
@@ -39,13 +39,11 @@ _RESTORES = (
     "CAP_SETFCAP",
 )
 """Files of any owner, mode and type, as a drill unpacks them."""
-_BECOMES = ("CAP_KILL", "CAP_SETGID", "CAP_SETUID")
-"""Another user, and the end of their processes."""
 
 
 def sandbox(backup: Backup) -> dict[str, str]:
     """The directives of [Service] that close the host to the run."""
-    match backup.hardening or (Hardening.BASIC if backup.root_hooks else Hardening.STRICT):
+    match backup.hardening or Hardening.STRICT:
         case Hardening.NONE:
             return {}
         case Hardening.BASIC:
@@ -63,18 +61,18 @@ def _strict(backup: Backup) -> dict[str, str]:
         chosen |= _KERNEL
     if not _meet(written, _SYSTEM):
         chosen["ProtectSystem"] = "full"
-    if not _meet(written, _HOMES) and not backup.hooks:
+    if not _meet(written, _HOMES):
         chosen["ProtectHome"] = "read-only"
-    if not backup.hooks or backup.hardening is Hardening.STRICT:
-        chosen |= _WITHOUT_COMMANDS
     if not drills:  # which make files with a setuid bit, and device nodes
         chosen |= {"ProtectClock": "yes", "RestrictSUIDSGID": "yes"}
+    if not backup.hooks:  # it holds for their lines as well
+        chosen["UMask"] = "0077"
     families = ["AF_UNIX"]
-    if on_network or backup.hooks:
+    if on_network:
         families += ["AF_INET", "AF_INET6"]
     else:
         chosen["PrivateNetwork"] = "yes"
-    capabilities = [*_READS, *(_RESTORES if drills else ()), *(_BECOMES if backup.hooks else ())]
+    capabilities = [*_READS, *(_RESTORES if drills else ())]
     chosen |= {
         "CapabilityBoundingSet": " ".join(sorted(capabilities)),
         "RestrictAddressFamilies": " ".join(families),

@@ -23,6 +23,10 @@ _OF_THE_UNIT = ("nice", "io_class", "cpu_weight", "hardening", "directives")
 """The fields that only a unit has."""
 _STOP_SECONDS = 90
 """systemd's own time for a stop; that of the commands at the end comes on top."""
+_OUTSIDE = ("/usr/bin/nsenter", "--target=1", "--mount", "--net", "--")
+"""A line with `+` is free of the sandbox but for its namespaces: a disk that it mounts would be mounted for
+nobody else.
+"""
 
 Directives = Mapping[str, str | Sequence[str]]
 
@@ -32,7 +36,7 @@ def sections(backup: Backup, name: str, program: str) -> Mapping[str, Directives
     ours: dict[str, Directives] = {
         "Service": {
             "SuccessExitStatus": _BUSY,
-            **_at_the_end(backup, name, program),
+            **_in_parts(backup, name, program),
             **_turn(backup),
             **sandbox(backup),
         }
@@ -66,19 +70,28 @@ def _turn(backup: Backup) -> Directives:
     return turn
 
 
-def _at_the_end(backup: Backup, name: str, program: str) -> Directives:
-    """The directives that make sure of the commands at the end.
+def _in_parts(backup: Backup, name: str, program: str) -> Directives:
+    """The directives of a run with commands. Some lines run those outside of the sandbox, while the archive
+    and the drill are made inside of it. A drill comes last: what is frozen thaws before.
 
-    systemd runs ExecStopPost= however the run ended, SIGKILL and a time-out included; a run that ended by
-    itself left nothing to do there. With KillMode=mixed a stop is told to the run alone, which then ends its
-    programs.
+    systemd runs ExecStopPost= however the run ended, SIGKILL and a time-out included. With KillMode=mixed a
+    stop is told to the part that runs alone, which then ends its programs.
     """
+
+    def line(part: str) -> list[str]:
+        return [program, "backup", part, name]
+
+    before, after = (f"+{unit.exec_line([*_OUTSIDE, *line(part)])}" for part in ("before", "after"))
+    archive, drill = unit.exec_line(line("archive")), unit.exec_line(line("drill-if-due"))
     at_end = [*backup.after, *backup.on_failure]
-    if not at_end:
+    if not backup.hooks:
         return {}
+    if not at_end:
+        return {"ExecStart": [before, archive]}
     seconds = sum(timespan.seconds(hook.timeout) if hook.timeout else job.HOOK_SECONDS for hook in at_end)
     return {
-        "ExecStopPost": unit.exec_line([program, "backup", "after", name]),
+        "ExecStart": [before, archive, *([after, drill] if backup.restore_drill else [])],
+        "ExecStopPost": after,
         "KillMode": "mixed",
         "TimeoutStopSec": f"{_STOP_SECONDS + seconds:.0f}s",
     }
