@@ -63,6 +63,7 @@ class RolledBack:
     """The outcome of a rollback."""
 
     diagnostics: tuple[Diagnostic, ...] = ()
+    """Everything that is wrong or worth a warning."""
     planned: Rollback | None = None
     """None when there was no run to plan from."""
     data: Mapping[str, Any] | None = None

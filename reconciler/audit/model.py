@@ -70,12 +70,15 @@ class Fail:
     object: str
     """The thing that it is about, the same at each run: a path, an account, `tcp 0.0.0.0:8080`, a package."""
     expected: str
+    """The state that is wanted, in words."""
     actual: str
+    """The state that was seen, in words."""
     path: str = ""
     """Where it was seen: a file, or a setting; empty: the object says it."""
     remediation: str = ""
     """The thing to do about this object, where it is more than the check itself says."""
     spec: Snippet | None = None
+    """The field of the spec that mends it, where one can."""
 
 
 @frozen
@@ -101,6 +104,7 @@ class Check:
     id: str
     """Stable: waivers, histories and rules of other tools name it."""
     severity: Severity
+    """How bad a finding is: CRITICAL makes root of anybody by itself."""
     title: str
     """The state that is wanted, one clause: `Only root has user id 0`."""
     rationale: str
@@ -112,7 +116,9 @@ class Check:
     needs: tuple[str, ...]
     """Programs without which it is not applicable, and RUNNING."""
     look: Look
+    """The function from facts to findings."""
     area: str
+    """The name of its module: `files`, `ssh`."""
 
 
 RUNNING = "running"
@@ -124,16 +130,23 @@ class Result:
     """The outcome of a check for one object."""
 
     check: Check
+    """The check that was run."""
     status: Status
+    """PASS, FAIL, or why it is neither."""
     object: str = ""
     """Empty: the check as a whole."""
     expected: str = ""
+    """As in Fail."""
     actual: str = ""
+    """As in Fail."""
     path: str = ""
+    """As in Fail."""
     why: str = ""
     """Why it is not checked, not applicable, waived or an error."""
     remediation: str = ""
+    """As in Fail."""
     spec: Snippet | None = None
+    """As in Fail."""
     until: str = ""
     """The last day of its waiver, `2027-01-31`."""
 
@@ -143,11 +156,14 @@ class Report:
     """The outcome of an audit."""
 
     host: str
+    """The name of the host."""
     basis: Mapping[str, Any]
     """The basis of the answers: `{"kind": "live"}`, `offline`, `snapshot` with the time it was taken."""
     now: str
     """The time of the audit, UTC in the form of RFC 3339."""
     fail_on: Severity
+    """The severity from which on a finding makes the audit fail."""
     results: tuple[Result, ...]
+    """A result for each check and object, in the order of areas."""
     notices: tuple[str, ...] = ()
     """Sentences about the policy itself: waivers that ended, end soon, or cover nothing."""

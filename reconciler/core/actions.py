@@ -74,12 +74,15 @@ class WriteFile:
     """Replace the file at `path` atomically with these bytes."""
 
     path: str
+    """The file."""
     content: bytes
+    """The new bytes."""
     digest: str
     """The name of the content (`core.basics.digest`): plans and the journal carry it, never the content."""
     mode: str
     """Four octal digits."""
     owner: str
+    """The name of the owner, or its number."""
     group: str
     """With `as_user`, empty stands for that user's own group."""
     expects: str = ABSENT

@@ -19,11 +19,15 @@ class PastStep:
     """A step of a run as the journal has it."""
 
     n: int
+    """Its place in the run, from 0."""
     action: PastAction
     """The action, without content."""
     addresses: tuple[Address, ...] = ()
+    """The parts that it was done for."""
     held: bool = False
+    """Whether only a person may do it."""
     state: str = "done"
+    """`started` before it is done; then `done`, `failed` or `skipped`."""
     saved: tuple[PreImage, ...] = ()
     """The objects that it replaced or removed."""
 
@@ -43,9 +47,13 @@ class PastRun:
     """A run as the journal has it."""
 
     number: int
+    """The number by which `show` and `rollback` name it."""
     status: str
+    """`applied`, `failed`, `partial` or `interrupted`; `running` meanwhile."""
     started: int = 0
+    """When it began, in seconds since the epoch."""
     steps: tuple[PastStep, ...] = ()
+    """The steps in their order."""
     rows: Mapping[Address, LedgerRow | None] = field(default_factory=dict)
     """The ledger's rows of everything that it was about, as they were before it (None: there was none)."""
     before: Mapping[str, Any] | None = None

@@ -39,6 +39,7 @@ class ApplyResult:
     """The result of one apply."""
 
     plan: Plan
+    """The plan that was applied."""
     outcomes: Mapping[Address, Outcome] = field(default_factory=dict)
     """The outcome of every part that had something to be done, also of those without a change whose owed
     effect was carried out.
@@ -46,6 +47,7 @@ class ApplyResult:
     owed: tuple[OwedRow, ...] = ()
     """The effects that are still due afterwards."""
     diagnostics: tuple[Diagnostic, ...] = ()
+    """Warnings of the run itself."""
     run: int = 0
     """The number of the run in the journal; 0: nothing was journalled."""
     seconds: float = 0.0

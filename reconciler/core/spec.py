@@ -27,7 +27,9 @@ class Declared:
     """One resource of the spec."""
 
     address: Address
+    """Its kind and its name."""
     resource: Resource
+    """Its fields, checked by the model of its kind."""
     source: Source
     """Its place in the files."""
     sources: Mapping[str, bytes] = field(default_factory=nothing)
@@ -45,8 +47,11 @@ class Spec:
     """A whole spec."""
 
     host: str
+    """The name of the host."""
     resources: tuple[Declared, ...] = ()
+    """The declared resources in the order of the files."""
     settings: Mapping[str, Any] = field(default_factory=nothing)
+    """The block `settings`."""
     digest: str = ""
     """The digest of every byte that was read."""
     commit: str = ""

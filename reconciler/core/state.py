@@ -18,6 +18,7 @@ class LedgerRow:
     """A part that is ours."""
 
     address: Address
+    """The part."""
     document: Document | None
     """The document that we last applied and saw in force; None while a creation is under way."""
     pending: Document | None = None
@@ -27,13 +28,17 @@ class LedgerRow:
     created: bool = True
     """It did not exist before us: what we adopted is not ours to delete where the kind says so."""
     protect: bool = False
+    """Whether it must not be removed."""
     sensitive: bool = False
+    """Whether its content is secret."""
     inputs: str = ""
     """The digest of the declaration."""
     tool: str = ""
     """The version that applied it."""
     source: str = ""
+    """Its place in the spec."""
     commit: str = ""
+    """The Git commit of the spec; empty where it is not known."""
     policy: Document | None = None
     """The declared policy for later applies (`resource.policy_of`); None: an older version wrote the row."""
 
@@ -43,15 +48,19 @@ class OwedRow:
     """An effect that is due: written before the file is renamed, cleared after the effect was seen."""
 
     verb: str
+    """The verb of systemctl: `restart`, `reload`, `daemon-reload`."""
     unit: str
     """Empty for daemon-reload."""
     address: Address
+    """The part for whose sake it is due."""
     why: str
+    """The reason, in words."""
     held: bool = False
     """Due, but only a person may do it (`on_change: none`)."""
     invocation: str = ""
     """The process that lacks the effect, once known: any other one has it."""
     run: int = 0
+    """The number of the run that wrote it down; 0: none."""
     since: int = 0
     """Seconds since the epoch, for display only."""
     derived: bool = False
@@ -69,7 +78,9 @@ class Hold:
     """
 
     address: Address
+    """The resource or the part."""
     why: str
+    """The reason, in the words of the person who set it."""
     by: str = ""
     """The person who set it."""
     since: int = 0
@@ -96,6 +107,7 @@ class Memory:
     rows: Mapping[Address, LedgerRow] = field(default_factory=dict)
     """The ledger."""
     owed: tuple[OwedRow, ...] = ()
+    """The effects that are due."""
     holds: tuple[Hold, ...] = ()
     """The holds in force."""
     ended: tuple[Hold, ...] = ()
@@ -103,9 +115,13 @@ class Memory:
     key: bytes = b""
     """The host's secret for keyed digests."""
     lineage: str = ""
+    """The id of this ledger: an older copy of it has the same, another host's has not."""
     serial: int = 0
+    """Counts the changes of the ledger."""
     commit: str = ""
+    """The Git commit of the spec that was applied last."""
     spec_host: str = ""
+    """The name of the host in that spec."""
     damaged: str = ""
     """Why the state cannot be trusted: then nothing is pruned and everything else converges."""
     unreadable: str = ""

@@ -29,12 +29,15 @@ class Scope:
     )
     """Directories that are not entered, unless `paths` names one that is below."""
     seconds: float = 120.0
+    """The time after which the pass ends."""
     files: int = 5_000_000
+    """The number of objects after which the pass ends."""
     homes: Mapping[str, int] = field(default_factory=dict)
     """The homes of accounts, in which dot files count, each with the user id of its owner."""
     uids: frozenset[int] = frozenset()
+    """The numbers of accounts that have a name."""
     gids: frozenset[int] = frozenset()
-    """The numbers that have a name. On the host that runs its name service is asked for others."""
+    """The numbers of groups that have a name. The name service of a running host is asked for others."""
     ranges: tuple[tuple[int, int], ...] = ()
     """Numbers that belong to somebody without having a name, each from the first to the last."""
 
@@ -50,7 +53,9 @@ class ScannedEntry:
     mode: str
     """Four octal digits."""
     uid: int
+    """The owner."""
     gid: int
+    """The group."""
     open: bool = True
     """Whether others may enter every directory above it."""
     capability: str = ""

@@ -45,6 +45,7 @@ class Done:
     """The result of a run."""
 
     manifest: Manifest
+    """The new archive."""
     made: tuple[str, ...]
     """The destinations that have the new archive."""
     failed: Mapping[str, str] = field(default_factory=dict)

@@ -30,10 +30,13 @@ class Planned:
     """A plan with everything that it was made from."""
 
     diagnostics: tuple[Diagnostic, ...]
+    """Everything that is wrong or worth a warning."""
     plan: Plan | None = None
     """None when the host could not be read at all."""
     situation: Situation | None = None
+    """The parts, objects and rows that were compared; None when nothing was."""
     request: Request | None = None
+    """The spec, the memory and the options; None when nothing was compared."""
     host: Host | None = None
     """None for a plan from a snapshot."""
     sides: Sides | None = None

@@ -26,7 +26,9 @@ class _Job:
     """A job, before systemd is asked about its last run."""
 
     address: str
+    """The address of the job in the spec, as text."""
     unit: str
+    """The service that runs it."""
     is_known: bool
     """Whether all that its health depends on could be read."""
     troubles: tuple[Trouble, ...]

@@ -20,9 +20,11 @@ class Listener:
     address: str
     """Without brackets and scope; `*` is every address."""
     port: int
+    """The number of the port."""
     process: str
     """The name of the process; empty where it is not known (another account's, or another namespace's)."""
     pid: int = 0
+    """The process that listens; 0 where it is not known."""
     interface: str = ""
     """The interface that it is bound to."""
 

@@ -39,19 +39,29 @@ class Policy:
     """The policy of one host; without one, that of nobody."""
 
     fail_on: str = "high"
+    """The severity from which on a finding makes the audit fail."""
     ports: frozenset[tuple[str, int]] = frozenset()
     """Ports that may be open to others, `("tcp", 443)`."""
     users: frozenset[str] = frozenset()
+    """Accounts that may be there without being declared."""
     sudo: frozenset[str] = frozenset()
+    """Accounts and `%GROUPS` that may have rules of sudo without being declared."""
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The members that groups with power may have."""
     setuid: frozenset[str] = frozenset()
+    """Paths of programs that may have the setuid or setgid bit."""
     capabilities: frozenset[str] = frozenset()
+    """Paths of programs that may have capabilities."""
     world_writable: frozenset[str] = frozenset()
+    """Paths that everybody may write to."""
     waivers: tuple[Waiver, ...] = ()
+    """Findings that do not count, each with its reason."""
     scan_paths: tuple[str, ...] = ("/",)
+    """The directories whose files are looked at."""
     scan_skip: tuple[str, ...] = ()
+    """Directories below them that are left out."""
     scan_seconds: float = 120.0
+    """The time after which the pass over the files ends."""
 
 
 def render(data: Mapping[str, Any]) -> str:

@@ -12,8 +12,11 @@ class Process:
     """A process with a program; the kernel's own are none."""
 
     pid: int
+    """Its number."""
     uid: int
+    """The effective user id."""
     name: str
+    """The name that the kernel has for it, 15 characters at most."""
     program: str
     """The path of what it runs; empty where that cannot be read. A memory file begins with `/memfd:`."""
     deleted: bool

@@ -60,8 +60,11 @@ class Keep:
     daily: int = 0
     """The number of days of which the newest archive stays; so with weeks, months and years."""
     weekly: int = 0
+    """The number of weeks."""
     monthly: int = 0
+    """The number of months."""
     yearly: int = 0
+    """The number of years."""
     within: float = 0.0
     """All archives stay that are at most so many seconds older than the newest."""
 

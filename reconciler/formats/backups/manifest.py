@@ -36,22 +36,27 @@ class Manifest:
     """One archive. Times are seconds since the epoch."""
 
     id: str
+    """Its own id: the time of its run with random digits."""
     job: str
     """The name of the job."""
     archive: str
     """The name of the file."""
     started: int
+    """When its run began."""
     finished: int
+    """When its run ended."""
     bytes: int
     """The size of the file."""
     sha256: str
     """The sum of the file, in hex."""
     sources: tuple[str, ...]
+    """The directories and files that the job archived."""
     tool: str
     """The version of this program that made it."""
     tar: str
     """The version of tar that made it."""
     kind: str = FULL
+    """Whether it is a full archive, one of a chain, or a snapshot of restic."""
     parents: tuple[str, ...] = ()
     """The ids of all archives that it needs, the full one first, in the order in which they are unpacked."""
     warnings: tuple[str, ...] = ()
@@ -59,7 +64,9 @@ class Manifest:
     verified: bool | None = None
     """Whether it was proved to be good; None: nobody has looked."""
     verified_at: int | None = None
+    """When that was proved."""
     compress: str = "gzip"
+    """The compression of the file; `none` without one."""
     content: int = 0
     """The bytes before compression, 0 if not known."""
     entries: Mapping[str, int] = field(default_factory=dict)

@@ -32,7 +32,9 @@ class Run:
     """One run. Times are seconds since the epoch."""
 
     started: int
+    """When it began."""
     finished: int
+    """When it ended."""
     result: str
     """One of RESULTS."""
     reason: str = ""
@@ -40,6 +42,7 @@ class Run:
     archive: str = ""
     """The id of the archive that it made."""
     bytes: int = 0
+    """The size of that archive."""
     destinations: Mapping[str, str] = field(default_factory=dict)
     """Each destination with the reason why it has not got the archive; empty where it has."""
 
@@ -58,11 +61,15 @@ class Drill:
     """One restore drill."""
 
     started: int
+    """When it began."""
     finished: int
+    """When it ended."""
     good: bool
+    """Whether everything that was restored is as archived."""
     reason: str = ""
     """Why it is not good, in words."""
     destination: str = ""
+    """The destination whose archive was restored."""
     archive: str = ""
     """The id of the archive that was restored."""
     whole: bool = True
@@ -91,6 +98,7 @@ class Record:
     """The record of a job."""
 
     job: str
+    """The name of the job."""
     since: int
     """When the record was begun."""
     begun: int | None = None
@@ -102,7 +110,9 @@ class Record:
     success: Run | None = None
     """The last run that made an archive."""
     verification: Verification | None = None
+    """The last verification."""
     drill: Drill | None = None
+    """The last drill."""
     drilled: int | None = None
     """When a drill passed last."""
     drill_failed_in: str = ""

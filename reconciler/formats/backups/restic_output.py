@@ -51,8 +51,11 @@ class Snapshot:
     time: int
     """When it was begun, in seconds since the epoch."""
     host: str
+    """The host that it is of."""
     paths: tuple[str, ...]
+    """The sources."""
     tags: tuple[str, ...] = ()
+    """The tags, ours and those of others."""
     tool: str = ""
     """The version of restic that made it; empty before 0.17."""
     content: int = 0

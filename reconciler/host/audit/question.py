@@ -51,7 +51,9 @@ class Program:
     errors: bool = False
     """Whether what it writes to standard error belongs to the answer, after the output."""
     timeout: float = 10.0
+    """Seconds after which it is ended, and the question has no answer."""
     redact: Callable[[str], str] = unchanged
+    """Takes out what nobody may see, before anybody sees it."""
     cap: int = 8 << 20
     """More bytes are no answer."""
 

@@ -27,7 +27,9 @@ class Judgement:
     """The result of verifying one copy."""
 
     destination: str
+    """The destination that has the copy."""
     id: str
+    """The id of the archive."""
     problem: str = ""
     """Why the copy is bad; empty if it is good."""
     differences: tuple[str, ...] = ()

@@ -47,6 +47,7 @@ class Access:
     detail: str
     """The way, the reason, or the thing itself, in words."""
     address: Address | None
+    """The part that causes it; None for a file that no part is."""
     drift: bool = False
     """It is put back as it was approved before."""
     likely: bool = False

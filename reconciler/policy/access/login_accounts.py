@@ -32,6 +32,7 @@ class Shadow:
     usable: bool
     """Somebody can give the password."""
     empty: bool
+    """There is no password at all: anybody is let in."""
     changed: int | None
     """The day of the last change of the password, counted since 1970."""
     most: int | None

@@ -35,6 +35,7 @@ class ShadowRow:
     """An account in shadow(5)."""
 
     name: str
+    """The name of the account."""
     scheme: str
     """The scheme of the hash: `yescrypt`, `md5`, `des`; empty without one."""
     empty: bool
@@ -44,10 +45,15 @@ class ShadowRow:
     changed: int | None
     """The day of the last change, days since the epoch."""
     least: int | None
+    """Days before which the password cannot be changed again."""
     most: int | None
+    """Days after which the password must be changed."""
     warned: int | None
+    """Days before that in which a login warns."""
     inactive: int | None
+    """Days after that for which a login can still change it."""
     expires: int | None
+    """The day on which the account expires, days since the epoch."""
 
 
 def redact_shadow(text: str) -> str:

@@ -36,7 +36,9 @@ class Login:
     """The files and options to log in at one machine."""
 
     remote: Remote
+    """The machine as the job file has it."""
     place: Place
+    """The user, the host, the port and the path of its URL."""
     identity: int
     """A descriptor of the private key."""
     known_hosts: int
