@@ -97,6 +97,11 @@ TOPS = frozenset(
         ),
         "/tmp",  # noqa: S108  # nothing is put there
         *(
+            # what root's programs write into these has names that are known before
+            f"/var/log/{name}"
+            for name in ("apt", "audit", "installer", "journal", "private", "unattended-upgrades")
+        ),
+        *(
             f"/var/{name}"
             for name in ("backups", "cache", "crash", "lib", "local", "log", "mail", "opt", "spool", "tmp")
         ),

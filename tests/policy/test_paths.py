@@ -628,6 +628,31 @@ def test_keys_of_an_account_that_only_the_host_knows() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "directory", "path"),
+    [
+        ("dpkg", {"StateDirectory": "%N"}, "/var/lib/dpkg"),
+        ("sudo", {"RuntimeDirectory": "%p"}, "/run/sudo"),
+        ("systemd-linger", {"StateDirectory": "%P"}, "/var/lib/systemd/linger"),
+        ("systemd-linger", {"StateDirectory": "app systemd/%j"}, "/var/lib/systemd/linger"),
+        ("apt", {"CacheDirectory": "x:%N"}, "/var/cache/apt"),
+        ("x", {"StateDirectory": "./dpkg//info/"}, "/var/lib/dpkg/info"),
+        ("x", {"LogsDirectory": "apt"}, "/var/log/apt"),
+        ("x", {"LogsDirectory": ["x", "journal"]}, "/var/log/journal"),
+    ],
+)
+def test_systemd_gives_nobody_a_directory_of_the_system(
+    name: str, directory: dict[str, Any], path: str
+) -> None:
+    """The name of the unit stands for a part of the path as well as the path itself does."""
+    said = refused(services={name: service(directives={"Service": directory})["x"]})
+
+    assert [path] == [item.detail.split(" would be app's own")[0] for item in said if item.rule in GIVEN]
+    assert [] == refused(
+        services={"app": service(directives={"Service": dict.fromkeys(directory, "%N")})["x"]}
+    )
+
+
+@pytest.mark.parametrize(
     ("spec", "owner"),
     [
         ({"users": {"carl": {"home": "/srv/carl"}}, "logrotate": log(paths=["/srv/carl/*.log"])}, "carl"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from reconciler.core.kind import RequirementType
 from reconciler.core.model.places import Place, Use
+from reconciler.formats.systemd.specifiers import expanded
 from reconciler.kinds.services.model import Hardening, Service
 
 _COMES_LATER = ("/run/", "/proc/", "/sys/", "/dev/", "/tmp/", "/var/tmp/")  # noqa: S108  # not looked for
@@ -81,8 +82,8 @@ def places(service: Service, name: str) -> Iterator[Place]:
     for directive, top in _OWNED.items():
         for word in _words(directives.get(directive, "")):
             yield from (
-                Place(f"{top}/{part}", Use.OWNED, account, account, named=True)
-                for part in word.split(":")
+                Place(_below(top, part), Use.OWNED, account, account, named=True)
+                for part in expanded(word, f"{name}.service").split(":")
                 if part and part != "ro"
             )
     hardened = "yes" if service.hardening is not Hardening.NONE or dynamic else "no"
@@ -91,10 +92,15 @@ def places(service: Service, name: str) -> Iterator[Place]:
         return  # su and sudo have no power there, or are not there
     for directive in ("BindPaths", "BindReadOnlyPaths"):
         for word in _words(directives.get(directive, "")):
-            source, _, rest = word.removeprefix("-").partition(":")
+            source, _, rest = expanded(word, f"{name}.service").removeprefix("-").partition(":")
             covered = rest.partition(":")[0]
             if covered.startswith("/") and covered != source:
                 yield Place(covered.rstrip("/") or "/", Use.COVERED, account, account, named=True)
+
+
+def _below(top: str, path: str) -> str:
+    """A directory below another one, in its plain form."""
+    return "/".join((top, *(step for step in path.split("/") if step not in ("", "."))))
 
 
 def _directories_of_outputs(service: Service) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler.core.basics.lazy_regex import Late
 from reconciler.formats.shell_programs import SHELLS
+from reconciler.formats.systemd.specifiers import expanded
 from reconciler.policy.access.group_powers import LIKELY_IN_UNITS, ROOT_GROUPS
 from reconciler.policy.access.ways import EVERYBODY, Rank
 from reconciler.policy.root_reach.places import is_relevant
@@ -16,6 +17,7 @@ from reconciler.policy.root_reach.texts.commands import of_variables, of_words
 from reconciler.policy.root_reach.texts.values import CAPABILITIES, POWERFUL, Grant, Reading, Use, as_account
 from reconciler.policy.system_trees import root_runs, system_tree
 
+_FOR_ALL = ("/tmp/", "/var/tmp/", "/dev/shm/")  # noqa: S108  # nothing is put there
 _NO_COMMANDS = ("Exec", "ExecPaths", "ExecSearchPath")
 _OWNED = {
     "StateDirectory": "/var/lib",
@@ -23,6 +25,7 @@ _OWNED = {
     "LogsDirectory": "/var/log",
     "RuntimeDirectory": "/run",
 }
+_WITH_PATHS = (*_OWNED, "BindPaths", "BindReadOnlyPaths", "StandardOutput", "StandardError", "LoadCredential")
 _POWERFUL_SOCKETS = Late(r"(?:docker|podman|containerd|lxd|incus|libvirtd|crio|virtqemud)[\w-]*\.socket")
 _ROOT = ("", "root", "0")
 _YES = ("yes", "true", "on", "1", "y", "t")
@@ -30,7 +33,7 @@ _CONTINUED = Late(r"[ \t]*\\\n[ \t]*")
 _LINE = Late(
     r"^[ \t]*(Exec\w+|User|Group|DynamicUser|SupplementaryGroups|AmbientCapabilities|Environment"
     r"|EnvironmentFile|WorkingDirectory|LoadCredential|OpenFile|ExtensionDirectories|NoNewPrivileges|(?:State|Cache|Logs|Runtime)Directory"
-    r"|Root(?:Directory|Image)|Bind(?:ReadOnly)?Paths|StandardInput"
+    r"|Root(?:Directory|Image)|Bind(?:ReadOnly)?Paths|Standard(?:Input|Output|Error)"
     r"|What|Where|Options"
     r"|Socket(?:Mode|Group|User)|DefaultEnvironment|ManagerEnvironment|Exec)[ \t]*=(.*)$",
     re.MULTILINE,
@@ -70,6 +73,10 @@ def unit(name: str, texts: Sequence[str]) -> Iterator[Reading]:
     of_root = [command for command in commands if is_root or _is_privileged(command)]
     account = "root" if is_root else user or name.partition(".")[0].partition("@")[0]
     variables = dict(_pairs(settings, "Environment"))
+    settings = {
+        key: [expanded(value, name) for value in values] if key in _WITH_PATHS else values
+        for key, values in settings.items()
+    }
     for command in commands:
         words = [_expanded(word, variables) for word in _argv(command)]
         yield from as_account(of_words(words, directory), "root" if command in of_root else account)
@@ -83,6 +90,7 @@ def unit(name: str, texts: Sequence[str]) -> Iterator[Reading]:
         yield from _owned(name, account, settings)
         yield from _covered(name, account, settings)
         yield from _handed_on(name, account, settings)
+    yield from _outputs(name, account, settings)
     yield from _mount(settings)
     yield from _socket(name, settings)
 
@@ -208,7 +216,7 @@ def _owned(name: str, user: str, settings: Mapping[str, list[str]]) -> Iterator[
     """Directories of the system that systemd gives to a user with all that is in them (systemd.exec(5))."""
     for directive, top in _OWNED.items():
         for word in (word for value in settings.get(directive, ()) for word in value.split()):
-            path = f"{top}/{word.partition(':')[0]}"
+            path = f"{top}/{word.partition(':')[0].strip('/')}"
             if system_tree(path) or root_runs(path) or is_relevant(path):
                 yield Grant(user, f"{name} makes {path} {user}'s own", Rank.WRITES)
 
@@ -251,6 +259,20 @@ def _handed_on(name: str, user: str, settings: Mapping[str, list[str]]) -> Itera
             yield Grant(user, f"{name} hands {user} what is in {path}", Rank.GROUP)
     for path in dict.fromkeys(path for path in opened if path.startswith("/")):
         yield Use(path, f"reads for {user} what is at", only=user)
+
+
+def _outputs(name: str, account: str, settings: Mapping[str, list[str]]) -> Iterator[Use]:
+    """Yield the directories of files that systemd opens as root, through links, for the output of whichever
+    account (systemd.exec(5)).
+
+    In the directories for everybody the kernel follows no link of others (fs.protected_symlinks).
+    """
+    for directive in ("StandardOutput", "StandardError"):
+        kind, _, path = _last(settings, directive).partition(":")
+        directory = path.partition("%")[0].rpartition("/")[0]
+        if kind in ("file", "append", "truncate") and directory and not f"{path}/".startswith(_FOR_ALL):
+            words = f"opens {path} for the output of {name}, and follows a link in"
+            yield Use(directory, words, likely=account == "root")
 
 
 def _mount(settings: Mapping[str, list[str]]) -> Iterator[Use]:
