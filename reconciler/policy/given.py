@@ -231,7 +231,8 @@ def on_host(
     )
     if not gifts:
         return
-    led = _homes_elsewhere(view)
+    linked = linked or Linked(view)
+    led = _homes_elsewhere(view, linked)
     gifts = [replace(gift, real=led(gift.path)) for gift in gifts]
     leaving = {
         declared.address.name
@@ -245,7 +246,6 @@ def on_host(
         **dict.fromkeys(program, "Reconciler itself is there"),
         **dict.fromkeys(_specification(view), "root applies it by the clock (reconciler install)"),
     }
-    linked = linked or Linked(view)
     for gift in gifts:
         if not _owns_already(view, gift):
             yield from _first(
@@ -257,10 +257,10 @@ def _by_link(gift: _Gift, linked: Linked) -> Iterator[Diagnostic]:
     """Yield refusals of a path that is the system's since one of its directories is a link there, or that has
     such a path in it.
     """
-    for name in linked.usual(gift.path):
+    for way, name in linked.names(gift.path):
         if reason(name, "") or any(True for _ in _of_the_system(replace(gift, path=name))):
             yield gift.refused(
-                "system-directory", f"by a link it is {name}, and that is the system's", gift.advice
+                "system-directory", f"by a {way} it is {name}, and that is the system's", gift.advice
             )
     for real, name in linked.below(gift.path):
         yield gift.refused("system-directory", f"{real} is in it, to which {name} leads", gift.advice)
@@ -291,14 +291,18 @@ def _owns_already(view: HostView, gift: _Gift) -> bool:
     return entry is not None and entry.type is FileType.DIRECTORY and gift.name == entry.owner
 
 
-def _homes_elsewhere(view: HostView) -> Callable[[str], str]:
-    """A function from a path to where it leads, for a host whose /home is a link to another disk."""
+def _homes_elsewhere(view: HostView, linked: Linked) -> Callable[[str], str]:
+    """A function from a path to where it leads, for a host whose /home is a link to another disk, or whose
+    homes have a second name by a mount.
+    """
     try:
         entry = view.entry(_HOMES)
     except HostError:
         entry = None
     target = f"/{entry.target.strip('/')}" if entry is not None and entry.type is FileType.LINK else _HOMES
-    return lambda path: f"{target}{path.removeprefix(_HOMES)}" if path.startswith(f"{_HOMES}/") else path
+    return lambda path: linked.first_name(
+        f"{target}{path.removeprefix(_HOMES)}" if path.startswith(f"{_HOMES}/") else path
+    )
 
 
 def _homes_of_host(view: HostView, gifts: Collection[_Gift], led: Callable[[str], str]) -> Iterator[_Home]:

@@ -65,6 +65,8 @@ _OUR_FILES = Late(
 )
 """The files of our units, with the drop-ins that could take them out of action."""
 
+_FOLLOWED = (Use.WRITES_INTO, Use.HANDS_ON)
+
 Table = tuple[tuple[Declared, tuple[Place, ...]], ...]
 """Every resource of a spec with the paths that it stands for or names, but for those that it only reads: no
 rule is about these.
@@ -171,15 +173,23 @@ def forbidden_by_link(
     declared: Declared, named_places: Iterable[Place], linked: Linked, command: str
 ) -> Iterator[Diagnostic]:
     """Yield paths that are on the deny list by another name: a directory of the system is a link to where
-    they are.
+    they are, or is mounted there; or root would follow a link to it.
     """
     for place in named_places:
         if place.named and place.use is not Use.READS:
-            for name in linked.usual(place.path):
+            for way, name in _other_names(place, linked):
                 why, how = _why(replace(place, path=name), command)
                 if why:
-                    yield _denied(declared, place.path, f"by a link it is {name}, and {why}", how)
+                    yield _denied(declared, place.path, f"by a {way} it is {name}, and {why}", how)
                     break
+
+
+def _other_names(place: Place, linked: Linked) -> Iterator[tuple[str, str]]:
+    yield from linked.names(place.path)
+    if place.use in _FOLLOWED and not globs.is_pattern(place.path):
+        # what root's programs write and read for others is opened by its path, with the links on the way
+        target = linked.target(place.path)
+        yield from [("link", target)] if target != place.path else []
 
 
 def _why(place: Place, command: str) -> tuple[str, str]:

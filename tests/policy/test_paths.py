@@ -612,6 +612,37 @@ def test_two_names_of_one_home(his: str, given: str) -> None:
     assert f"it is in {his}, the home of hand" in said.detail
 
 
+MOUNTED = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 22 8:1 {} {} rw - ext4 /dev/sda1 rw\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "point", "path", "rules", "words"),
+    [
+        (
+            "/etc",
+            "/srv/data",
+            "/srv/data",
+            ["system-directory"],
+            "by a mount it is /etc, and that is the system's",
+        ),
+        ("/etc", "/srv/data", "/srv/data/cron.d", ["system-directory"], "by a mount it is /etc/cron.d"),
+        ("/", "/srv/all", "/srv/all/usr/local/bin", ["system-directory"], "by a mount it is /usr/local/bin"),
+        ("/home", "/srv/nfs", "/srv/nfs/hand", ["anothers-home"], "it is the home of hand"),
+        ("/home", "/srv/nfs", "/srv/nfs/hand/x", ["anothers-home"], "it is in /home/hand, the home of hand"),
+        ("/data/x", "/srv/x", "/srv/x/ann", [], ""),
+    ],
+)
+def test_two_names_by_a_mount(source: str, point: str, path: str, rules: list[str], words: str) -> None:
+    """What is mounted at a second place is as much the system's, or another's, there."""
+    spec = spec_of({"users": {"ann": {"home": path}}})
+    change = Change(spec.resources[0].address, Verb.CREATE, Origin.INTENT)
+    host = host_of({**ACCOUNTS, "/proc/1/mountinfo": MOUNTED.format(source, point)})
+    found = list(on_host([change], spec, discover(), host, ()))
+
+    assert rules == [item.rule for item in found]
+    assert all(words in item.detail for item in found)
+
+
 def test_keys_of_an_account_that_only_the_host_knows() -> None:
     """Their file is in the home that its /etc/passwd says: a `files:` block for it is the second resource on
     one path.

@@ -1,5 +1,5 @@
-"""Directories of the system that are links to another path: a rule about the directory counts for that path
-too.
+"""Directories of the system that have another path by a link or a mount: a rule about the directory counts
+for that path too.
 
 A spec names the other path itself, for nothing is written through a link (but /home); the rules know
 directories by their usual names.
@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
+from reconciler.core.basis import in_vain
 from reconciler.core.host import HostError, HostView
+from reconciler.formats import mount_names
 from reconciler.policy.symlinks import Followed
 from reconciler.policy.system_trees import ROOT_RUNS, TOPS, TREES, system_tree
 
@@ -25,7 +27,7 @@ def _usual() -> list[str]:
 
 
 class Linked:
-    """The links of one host, which is looked at when the first path is asked about.
+    """The links and mounts of one host, which is looked at when the first path is asked about.
 
     A path that cannot be read is taken to be no link.
     """
@@ -34,11 +36,23 @@ class Linked:
         self._view = view
 
     @cached_property
+    def _files(self) -> Followed:
+        return Followed(self._view)
+
+    @cached_property
+    def _mounts(self) -> mount_names.MountNames:
+        with in_vain(self._view.basis):
+            try:
+                text = self._view.read(mount_names.PATH).decode("utf-8", "replace")
+            except (HostError, FileNotFoundError):
+                text = ""
+        return mount_names.MountNames(text)
+
+    @cached_property
     def _elsewhere(self) -> list[tuple[str, str]]:
-        files = Followed(self._view)
         links: list[tuple[str, str]] = []
         for usual in _usual():
-            real = _real(files, usual)
+            real = _real(self._files, usual)
             # A place of the system is judged by its own name: /bin is /usr/bin on every host.
             if real not in ("", "/", usual) and not system_tree(real) and real != _by_parent(usual, links):
                 links.append((real, usual))
@@ -46,9 +60,22 @@ class Linked:
 
     def usual(self, path: str) -> Iterator[str]:
         """The usual names of a path, if it has others than its own."""
+        yield from (name for _, name in self.names(path))
+
+    def names(self, path: str) -> Iterator[tuple[str, str]]:
+        """The other names of a path, each with what makes it one: a link or a mount."""
         for real, name in self._elsewhere:
             if path == real or path.startswith(f"{real}/"):
-                yield f"{name}{path[len(real) :]}"
+                yield "link", f"{name}{path[len(real) :]}"
+        yield from (("mount", name) for name in self._mounts.of(path) if name != path)
+
+    def target(self, path: str) -> str:
+        """The path that links on the way to it lead to; the path itself where there are none."""
+        return _real(self._files, path) or path
+
+    def first_name(self, path: str) -> str:
+        """The one of its names by mounts that stands for all of them."""
+        return next(self._mounts.of(path), path)
 
     def below(self, path: str) -> Iterator[tuple[str, str]]:
         """The directories that are in a path by links, with their usual names."""
