@@ -163,7 +163,12 @@ def _answers(sides: Sides, causes: _Causes) -> Iterator[Access]:
     for name in (EVERYBODY, *sides.names):
         was, will = sides.before.of(name), sides.after.of(name)
         words_before, words_after = {way.by for way in was.root}, {way.by for way in will.root}
-        new = [way for way in will.root if way.by not in words_before]
+        sure_before = {way.by for way in was.root if not way.likely}
+        new = [
+            way
+            for way in will.root
+            if way.by not in words_before or not (way.likely or way.by in sure_before)
+        ]
         ways += [
             (way.rank, name, causes.row(name, "gains", ROOT, way.by, way.address, likely=way.likely))
             for way in new
