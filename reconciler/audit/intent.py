@@ -19,6 +19,8 @@ class Intent:
     """The resources of a spec, by kind and name; empty without a spec."""
 
     resources: Mapping[str, Mapping[str, Resource]] = field(default_factory=dict)
+    spec: Spec | None = None
+    """The spec itself, where there is one."""
 
     def names(self, kind: str) -> frozenset[str]:
         """The names that are declared of a kind: `users`, `groups`, `services`, `timers`, `backups`."""
@@ -97,4 +99,4 @@ def intent_of(spec: Spec | None) -> Intent:
     resources: dict[str, dict[str, Resource]] = {}
     for declared in spec.resources if spec is not None else ():
         resources.setdefault(declared.address.kind, {})[declared.address.name] = declared.resource
-    return Intent(resources)
+    return Intent(resources, spec)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from reconciler.core.basics.frozen import frozen
 from reconciler.formats.backups.doubt import most_of
 from reconciler.formats.backups.job import Job
+from reconciler.host.archives import stored_archives
 from reconciler.host.process import environment
 from reconciler.host.state.job_lock import RUN
 from reconciler.jobs import machine_marks, store
@@ -33,7 +34,7 @@ def accept(job: Job, by: str, lock_directory: str = RUN) -> list[Accepted]:
         machine_marks.all_must_be_ours(job)
         for path in job.destinations:
             with open_destination(job, path) as directory:
-                archives = store.scan(directory, job.name)
+                archives = stored_archives.scan(directory, job.name)
                 doubts = archives.doubts
                 for entry in archives.entries:
                     if entry.manifest.id in doubts:

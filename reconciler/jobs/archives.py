@@ -11,10 +11,11 @@ from reconciler.core.host import HostError
 from reconciler.formats.backups import manifest as manifests
 from reconciler.formats.backups.job import Job
 from reconciler.formats.backups.manifest import Manifest
+from reconciler.host.archives import stored_archives
 from reconciler.host.archives.private_directory import Refused
-from reconciler.jobs import machine_marks, store
+from reconciler.host.archives.stored_archives import Entry, Strange
+from reconciler.jobs import machine_marks
 from reconciler.jobs.destinations import open_destination
-from reconciler.jobs.store import Entry, Strange
 
 Copies = Mapping[str, Entry]
 """The copies of one archive, by destination."""
@@ -52,7 +53,7 @@ def listing(job: Job, *, patient: bool = True) -> Listing:
     for path in job.nearest:
         try:
             with open_destination(job, path, patient=patient) as directory:
-                scanned = store.scan(directory, job.name)
+                scanned = stored_archives.scan(directory, job.name)
                 why = machine_marks.foreign(directory, job.name)
         except HostError as problem:
             problems.append(str(problem))

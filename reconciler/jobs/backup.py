@@ -16,6 +16,7 @@ from reconciler.formats.backups.job import Job, apart
 from reconciler.formats.backups.manifest import FULL, Manifest
 from reconciler.formats.fstab import not_mounted
 from reconciler.formats.named_mounts import advice
+from reconciler.host.archives import stored_archives
 from reconciler.host.archives.destination import Destination
 from reconciler.host.archives.kept_directories import kept_directories
 from reconciler.host.archives.private_directory import Directory, Missing, Refused, look
@@ -302,14 +303,14 @@ def _make_in(
     directory: Destination, job: Job, ident: str, started: int, original: Original, snapshots: str
 ) -> Manifest:
     """Make the archive, or copy that of the first destination, after all that it needs."""
-    entries = store.scan(directory, job.name).entries
+    entries = stored_archives.scan(directory, job.name).entries
     published = [entry.manifest for entry in entries if entry.manifest.id == ident]
     if published:  # the connection was lost after that
         return published[0]
     partial, made_here = store.partial_name(job.name, ident, job.suffix), original.manifest is None
     try:
         link = _linked(directory, job, started, original.manifest, snapshots)
-        before = [entry for entry in store.scan(directory, job.name).entries if entry.good]
+        before = [entry for entry in stored_archives.scan(directory, job.name).entries if entry.good]
         needed = _room(directory, before, original, is_full=not link.parents)
         manifest = original.manifest
         if manifest is None:
@@ -346,7 +347,9 @@ def _linked(directory: Destination, job: Job, started: int, first: Manifest | No
     return link
 
 
-def _room(directory: Destination, before: Sequence[store.Entry], original: Original, *, is_full: bool) -> int:
+def _room(
+    directory: Destination, before: Sequence[stored_archives.Entry], original: Original, *, is_full: bool
+) -> int:
     """The bytes that the archive will take, as far as that is known. Raises Refused where there are fewer."""
     manifest = original.manifest
     like = [entry.manifest.bytes for entry in before if is_full is not bool(entry.manifest.parents)]
@@ -366,7 +369,7 @@ def _doubt(job: Job, path: str, ident: str) -> str:
     """
     try:
         with open_destination(job, path) as directory:
-            return store.scan(directory, job.name).doubts.get(ident, "")
+            return stored_archives.scan(directory, job.name).doubts.get(ident, "")
     except HostError:
         return ""
 

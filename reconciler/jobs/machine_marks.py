@@ -15,6 +15,7 @@ from reconciler.formats.backups import machine_mark
 from reconciler.formats.backups.job import Job
 from reconciler.formats.backups.machine_mark import Mark, NotAMark
 from reconciler.formats.backups.manifest import timestamp
+from reconciler.host.archives import stored_archives
 from reconciler.host.archives.destination import Destination
 from reconciler.host.archives.private_directory import Directory, Refused
 from reconciler.host.archives.remote.channel import Lost
@@ -22,7 +23,6 @@ from reconciler.host.archives.tar import TargetError
 from reconciler.host.hosts import machine_id, open_host, static_hostname
 from reconciler.host.process import environment, failpoints
 from reconciler.host.state.job_lock import RUN
-from reconciler.jobs import store
 from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.lock import lock_of
 
@@ -104,7 +104,7 @@ def take_over(job: Job, lock_directory: str = RUN) -> list[Taken]:
             directory.replace(_written(directory, job.name), machine_mark.name_of(job.name))
             directory.sync()
             words = mark if isinstance(mark, str) else _words(mark)
-            done.append(Taken(directory.path, words, len(store.scan(directory, job.name).entries)))
+            done.append(Taken(directory.path, words, len(stored_archives.scan(directory, job.name).entries)))
     return done
 
 
@@ -146,7 +146,7 @@ def _written(directory: Destination, job: str) -> str:
     """
     host = _host(directory)
     mark = Mark(_here(directory), static_hostname(host), environment.now())
-    partial = f"{store.PARTIAL}{machine_mark.name_of(job)}-{mark.machine.rpartition(':')[2][:16]}"
+    partial = f"{stored_archives.PARTIAL}{machine_mark.name_of(job)}-{mark.machine.rpartition(':')[2][:16]}"
     directory.remove(partial)
     directory.write(partial, machine_mark.dump(mark))
     return partial

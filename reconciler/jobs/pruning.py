@@ -9,6 +9,7 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.formats.backups.job import Job, Keep
 from reconciler.formats.backups.manifest import stem, timestamp
 from reconciler.formats.backups.retention import Archive, Decision, decide
+from reconciler.host.archives import stored_archives
 from reconciler.host.archives.destination import Destination
 from reconciler.host.process import environment
 from reconciler.host.state.job_lock import RUN
@@ -30,7 +31,9 @@ class Pruned:
     notes: tuple[str, ...] = ()
 
 
-def decision(scanned: store.StoredArchives, job: Job, now: int, protect: Collection[str] = ()) -> Decision:
+def decision(
+    scanned: stored_archives.StoredArchives, job: Job, now: int, protect: Collection[str] = ()
+) -> Decision:
     """The decision of retention about these archives; a job without any rule keeps everything."""
     doubtful = scanned.doubts
     archives = [
@@ -52,7 +55,7 @@ def prune_directory(
     directory: Destination, job: Job, now: int, protect: Collection[str] = (), *, dry_run: bool = False
 ) -> Pruned:
     """Remove the archives that retention does not keep, under the job's lock. Raises TargetError."""
-    decided = decision(store.scan(directory, job.name), job, now, protect)
+    decided = decision(stored_archives.scan(directory, job.name), job, now, protect)
     notes = (
         (f"nothing was deleted: {decided.refused}{_way_out(decided, directory, job, now)}",)
         if decided.refused
@@ -69,7 +72,7 @@ def prune_directory_after_run(directory: Destination, job: Job, ident: str) -> P
 
     It was just proved, but not what it is built upon: that is read before anything goes for its sake.
     """
-    scanned, now = store.scan(directory, job.name), environment.now()
+    scanned, now = stored_archives.scan(directory, job.name), environment.now()
     is_chain = any(entry.manifest.parents for entry in scanned.entries)
     if is_chain and decision(scanned, job, now, (ident,)).delete:
         _doubt_the_newest(directory, job)
@@ -114,7 +117,7 @@ def prune(job: Job, *, dry_run: bool, lock_directory: str = RUN) -> Mapping[str,
 def _doubt_the_newest(directory: Destination, job: Job) -> None:
     """Mark archives as bad until the newest good one, and all that it needs, still have their sums."""
     while True:
-        entries = store.scan(directory, job.name).entries
+        entries = stored_archives.scan(directory, job.name).entries
         newest = next((entry.manifest for entry in reversed(entries) if entry.good), None)
         needed = [entry.manifest for entry in entries if newest and entry.manifest.id in newest.members]
         rotten = [manifest for manifest in needed if directory.sum_of(manifest.archive) != manifest.sha256]

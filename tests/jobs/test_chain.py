@@ -19,7 +19,7 @@ from reconciler.app.backup.run import run_job
 from reconciler.core.host import HostError
 from reconciler.formats.backups.job import Keep
 from reconciler.formats.backups.manifest import Manifest
-from reconciler.host.archives import snapshot_file
+from reconciler.host.archives import snapshot_file, stored_archives
 from reconciler.host.archives.destination import Destination
 from reconciler.jobs import archives, jobfile, pruning, store
 from reconciler.jobs.destinations import open_destination
@@ -169,7 +169,7 @@ def test_a_rotten_ancestor_spoils_what_needs_it(chained: Place) -> None:
     assert f"it needs {made[1].id}: it did not pass its last verification" == problems[made[2].id]
     assert "full" == chained.run().manifest.kind
     with open_destination(chained.job, str(chained.destination)) as directory:
-        good = [entry.good for entry in store.scan(directory, "datasets").entries]
+        good = [entry.good for entry in stored_archives.scan(directory, "datasets").entries]
     assert [True, False, False, True] == good
 
 
@@ -311,7 +311,7 @@ def test_a_destination_gets_what_it_missed(chained: Place) -> None:
     assert "incremental" == last.kind
     for path in both.job.destinations:
         with open_destination(both.job, path) as directory:
-            assert [True] * 3 == [entry.good for entry in store.scan(directory, "datasets").entries]
+            assert [True] * 3 == [entry.good for entry in stored_archives.scan(directory, "datasets").entries]
 
 
 def test_the_first_destination_gets_what_it_missed(chained: Place) -> None:
@@ -403,12 +403,12 @@ def test_an_incremental_is_small_by_nature(chained: Place) -> None:
     shutil.rmtree(chained.snapshots)
     chained.run()
     with open_destination(chained.job, str(chained.destination)) as directory:
-        assert {} == store.scan(directory, "datasets").doubts
+        assert {} == stored_archives.scan(directory, "datasets").doubts
     for path in chained.source.glob("many*"):
         path.unlink()
     doubtful = [chained.run().manifest.id, chained.run().manifest.id]
     with open_destination(chained.job, str(chained.destination)) as directory:
-        doubts = store.scan(directory, "datasets").doubts
+        doubts = stored_archives.scan(directory, "datasets").doubts
 
     assert doubtful == list(doubts)
     assert "entries" in doubts[doubtful[0]]
@@ -433,7 +433,7 @@ def test_doubt_about_a_full_one_is_about_all_that_need_it(chained: Place) -> Non
     shutil.rmtree(chained.snapshots)
     full, incremental = chained.run().manifest, chained.run().manifest
     with open_destination(chained.job, str(chained.destination)) as directory:
-        doubts = store.scan(directory, "datasets").doubts
+        doubts = stored_archives.scan(directory, "datasets").doubts
 
     assert {full.id, incremental.id} == set(doubts)
     assert f"it needs {full.id}, of which: " in doubts[incremental.id]

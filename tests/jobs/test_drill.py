@@ -14,11 +14,11 @@ import pytest
 from reconciler.core.host import HostError
 from reconciler.formats.backups.job import Keep
 from reconciler.formats.backups.record import Drill, Record
-from reconciler.host.archives import restored, scratch, snapshot_file
+from reconciler.host.archives import restored, scratch, snapshot_file, stored_archives
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.archives.restored import Reservoir
 from reconciler.host.process import environment
-from reconciler.jobs import backup, store
+from reconciler.jobs import backup
 from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.health import recording, records
 from reconciler.jobs.health.job_health import condition
@@ -132,7 +132,7 @@ def test_rot_is_found_and_the_archive_counts_no_more(drilled: Place) -> None:
     assert (False, True) == (done.good, "sum" in done.reason)
     assert [] == left(drilled)
     with open_destination(drilled.job, str(drilled.destination)) as directory:
-        assert [True, False] == [entry.good for entry in store.scan(directory, "datasets").entries]
+        assert [True, False] == [entry.good for entry in stored_archives.scan(directory, "datasets").entries]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def scheduled(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     place.top.mkdir(exist_ok=True)
     monkeypatch.setattr(
         due_runs,
-        "_PLACES",
+        "PLACES",
         ((str(place.top / "units"), "backup-{}.timer"), (str(place.top / "cron.d"), "backup-{}")),
     )
     return place

@@ -15,13 +15,14 @@ import pytest
 from reconciler.core.host import HostError
 from reconciler.formats.backups.job import Keep
 from reconciler.formats.backups.machine_mark import Mark, dump
+from reconciler.host.archives import stored_archives
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.archives.remote.channel import Lost
 from reconciler.host.archives.remote.directory import RemoteDirectory
 from reconciler.host.archives.remote.sftp import Sftp
 from reconciler.host.archives.tar import ArchiveError
 from reconciler.host.process import failpoints
-from reconciler.jobs import accepting, archives, backup, pruning, store
+from reconciler.jobs import accepting, archives, backup, pruning
 from reconciler.jobs.health import job_health
 from reconciler.jobs.making import original
 from reconciler.jobs.restoring import drill
@@ -243,7 +244,7 @@ def test_a_connection_that_is_lost_while_looking(
     with monkeypatch.context() as cut:
         cut.setattr(Sftp, "download", lost)
         with RemoteDirectory(shell.remote(), spool_in="/var/tmp") as directory, pytest.raises(Lost):
-            store.scan(directory, "datasets")
+            stored_archives.scan(directory, "datasets")
         listing = archives.listing(place.job)
         run = place.run()
         restored_from = restoring.restore(place.job, "", str(place.top / "back"), []).destination

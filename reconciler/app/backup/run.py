@@ -12,11 +12,11 @@ from reconciler.app.backup.outcome import End, Report, guarded
 from reconciler.app.backup.prune import pruned_data, pruned_lines
 from reconciler.formats.backups.job import Job
 from reconciler.formats.backups.record import Drill, drill_data
+from reconciler.host.archives.stored_archives import Entry
 from reconciler.jobs import archives, backup, jobfile
 from reconciler.jobs.health import recording
 from reconciler.jobs.making.parts import is_begun
 from reconciler.jobs.restoring.drill import words
-from reconciler.jobs.store import Entry
 
 
 def run_job(name: str, tell: Callable[[str], None], root: str | None = None) -> Report:

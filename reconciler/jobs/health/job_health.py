@@ -11,24 +11,20 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
 from reconciler.formats.backups import manifest as manifests
 from reconciler.formats.backups.job import Job, path_of
+from reconciler.formats.backups.lateness import LATE, late, overdue
 from reconciler.formats.backups.record import FAILED, GOOD, Record
 from reconciler.formats.systemd import timespan
+from reconciler.host.archives import stored_archives
 from reconciler.host.archives.private_directory import look
+from reconciler.host.archives.stored_archives import StoredArchives
 from reconciler.host.process import environment
 from reconciler.host.state.job_lock import RUN
-from reconciler.jobs import machine_marks, store
+from reconciler.jobs import machine_marks
 from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.health import records
 from reconciler.jobs.health.due_runs import due
 from reconciler.jobs.making.owed import is_running, still_owed
-from reconciler.jobs.store import StoredArchives
 
-_SKEW = 86_400
-"""Seconds by which an archive may be newer than the clock before a message says so."""
-
-
-LATE = 1.5
-"""The number of spans between drills after which one is late: each run may make up for it."""
 RAN = "run"
 """The cause of a trouble that the last run had."""
 
@@ -94,8 +90,8 @@ def condition(job: Job, now: int, record: Record | None = None, lock_directory: 
         if last is not None:
             newest.append(last.started)
             sizes.append(last.bytes)
-            late = _late(job, last.started, now)
-            troubles += [Trouble(f"late {path}", f"{path}: {late}")] if late else []
+            why = _late(job, last.started, now)
+            troubles += [Trouble(f"late {path}", f"{path}: {why}")] if why else []
             continue
         try:
             archives, foreign = _archives(job, path)
@@ -135,7 +131,7 @@ def _archives(job: Job, path: str) -> tuple[StoredArchives, str]:
 
         return health.archives(job, path), health.problem(job, path)
     with open_destination(job, path, patient=False) as directory:
-        return store.scan(directory, job.name), machine_marks.foreign(directory, job.name)
+        return stored_archives.scan(directory, job.name), machine_marks.foreign(directory, job.name)
 
 
 def _of_record(job: Job, record: Record, lock_directory: str) -> Iterator[Trouble]:
@@ -190,11 +186,7 @@ def _too_old(job: Job, record: Record | None, last: int | None, most: float, now
 
     Where it never happened, the time counts from the job file on, or from the record where that is younger.
     """
-    begun = [_declared(job), record.since if record is not None else None]
-    since = last if last is not None else max((time for time in begun if time is not None), default=now)
-    if not most or now - since <= most:
-        return ""
-    return f"for {timespan.words(now - since)}"
+    return overdue(most, last, (_declared(job), record.since if record is not None else None), now)
 
 
 def _declared(job: Job) -> int | None:
@@ -235,44 +227,12 @@ def _of_destination(
             f"{path}: the newest archive shrank: {why}; if that is meant: reconciler backup accept"
             f" {job.name}",
         )
-    late = _late(job, newest, now)
-    if late:
-        yield Trouble(f"late {path}", f"{path}: {late}")
+    why = _late(job, newest, now)
+    if why:
+        yield Trouble(f"late {path}", f"{path}: {why}")
 
 
 def _late(job: Job, newest: int | None, now: int) -> str:
     """Why the newest archive of a destination is too old, or newer than the clock; empty if it is neither."""
-    missed = _missed(job, newest, now)
-    if missed:
-        return f"{missed}: journalctl -u backup-{job.name}"
-    if newest is None:
-        overdue = _is_overdue(job, now)
-        return f"there is no good archive, and max_age is {timespan.words(job.max_age)}" if overdue else ""
-    if newest > now + _SKEW:
-        return f"the newest archive is of {manifests.timestamp(newest)}: the clock was wrong then, or is now"
-    if job.max_age and now - newest > job.max_age:
-        age = timespan.words(now - newest)
-        return f"the newest good archive is {age} old, and max_age is {timespan.words(job.max_age)}"
-    return ""
-
-
-def _missed(job: Job, newest: int | None, now: int) -> str:
-    """Why the newest archive is too old for the job's own schedule; empty if it is not, or if the job has a
-    `max_age`, which then decides.
-
-    A destination without any archive had its first run due after it was named, whatever `max_age` is.
-    """
     schedule = due(job.name) if newest is None or not job.max_age else None
-    if schedule is None:
-        return ""
-    if newest is None:
-        schedule = replace(schedule, since=max(schedule.since, _declared(job) or 0))
-    return schedule.missed(newest, now)
-
-
-def _is_overdue(job: Job, now: int) -> bool:
-    """Whether a job that has no archive at all should have one by now: it is declared for longer than
-    `max_age`.
-    """
-    declared = _declared(job)
-    return bool(job.max_age) and declared is not None and now - declared > job.max_age
+    return late(job, newest, schedule, _declared(job), now)

@@ -9,9 +9,9 @@ from reconciler.formats.backups import manifest as manifests
 from reconciler.formats.backups import remote
 from reconciler.formats.backups.job import Job, Keep, Restic
 from reconciler.formats.backups.remote import Remote
+from reconciler.host.archives import stored_archives
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.spec_source.readers import absolute
-from reconciler.jobs import store
 from reconciler.jobs.destinations import open_destination
 
 _URL = re.compile(r"[a-z0-9]{2,}:.+")
@@ -80,7 +80,7 @@ def job_of(place: Place, name: str) -> Job:
 
         return lost.with_host(job, place.host)
     with open_destination(job, job.destinations[0]) as directory:
-        entries = store.scan(directory, job.name).entries
+        entries = stored_archives.scan(directory, job.name).entries
     sources = entries[-1].manifest.sources if entries else ()
     return Job(job.name, sources, job.destinations, Keep(), remotes=job.remotes)
 

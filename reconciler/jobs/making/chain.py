@@ -21,11 +21,11 @@ from reconciler.formats.backups.manifest import DIFFERENTIAL, FULL, Manifest
 from reconciler.formats.systemd import timespan
 from reconciler.host.archives import snapshot_file, snapshot_store
 from reconciler.host.archives.private_directory import look
+from reconciler.host.archives.stored_archives import why_bad
 from reconciler.host.hosts import state_directory
 from reconciler.host.mounts import file_system_id, mount_points
 from reconciler.host.process import failpoints
 from reconciler.jobs.archives import Copies, Listing, manifest_of
-from reconciler.jobs.store import why_bad
 
 DIRECTORY = f"{state_directory(None)}/backups"
 MEMBERS = 200

@@ -9,8 +9,9 @@ from reconciler.core.host import HostError
 from reconciler.formats.backups.doubt import most_with
 from reconciler.formats.backups.job import Job
 from reconciler.formats.backups.manifest import Manifest
-from reconciler.host.archives import tar
+from reconciler.host.archives import stored_archives, tar
 from reconciler.host.archives.destination import Destination
+from reconciler.host.archives.stored_archives import why_bad
 from reconciler.host.archives.tar import ArchiveError, TargetError
 from reconciler.host.files.descriptors import descriptor
 from reconciler.host.process import environment, failpoints, progress
@@ -18,7 +19,6 @@ from reconciler.jobs import store
 from reconciler.jobs.archives import Listing, manifest_of
 from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.making.archive import NOT_ITS_SUM, proved
-from reconciler.jobs.store import why_bad
 
 
 class NotCopied(ArchiveError):
@@ -44,7 +44,7 @@ def bring(directory: Destination, job: Job, listed: Listing, idents: Sequence[st
     It missed a run: it was full, or not there. Raises TargetError; NotCopied where no other has a good copy.
     """
     for ident in idents:
-        entries = {entry.manifest.id: entry for entry in store.scan(directory, job.name).entries}
+        entries = {entry.manifest.id: entry for entry in stored_archives.scan(directory, job.name).entries}
         if ident in entries and not why_bad(entries[ident]):
             continue
         good = [entry.manifest for entry in entries.values() if entry.good]
@@ -63,7 +63,7 @@ def _copy_from_any(directory: Destination, job: Job, listed: Listing, ident: str
     for path, entry in copies.items():
         if path == directory.path or why_bad(entry):
             continue
-        partial = store.PARTIAL + entry.manifest.archive
+        partial = stored_archives.PARTIAL + entry.manifest.archive
         directory.remove(partial)
         try:
             with open_destination(job, path) as source, descriptor(source.open(entry.manifest.archive)) as fd:

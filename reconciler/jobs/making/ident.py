@@ -15,6 +15,7 @@ from reconciler.formats.backups import manifest as manifests
 from reconciler.formats.backups import record as records
 from reconciler.formats.backups.job import Job
 from reconciler.formats.backups.record import NotARecord
+from reconciler.host.archives import stored_archives
 from reconciler.host.process import environment
 from reconciler.host.state.job_records import DIRECTORY, read_record
 from reconciler.jobs import store
@@ -63,6 +64,6 @@ def _times_in(job: Job, path: str) -> Iterator[int]:
     else:
         with open_destination(job, path) as directory:
             yield from map(manifests.microseconds_of, store.idents(directory, job.name))
-            entries = store.scan(directory, job.name).entries
+            entries = stored_archives.scan(directory, job.name).entries
     for entry in entries:
         yield from (manifests.microseconds_of(entry.manifest.id), entry.manifest.started * _SECOND)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from reconciler.formats.backups.job import Job
+from reconciler.host.archives.stored_archives import StoredArchives
 from reconciler.jobs.restic import records
 from reconciler.jobs.restic.snapshots import damage, recorded
-from reconciler.jobs.store import StoredArchives
 
 
 def archives(job: Job, destination: str) -> StoredArchives:

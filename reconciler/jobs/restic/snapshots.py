@@ -14,11 +14,11 @@ from reconciler.formats.backups.manifest import Manifest
 from reconciler.formats.backups.restic_output import Snapshot
 from reconciler.formats.backups.restic_record import RepositoryRecord
 from reconciler.host.archives.restic import Repository
+from reconciler.host.archives.stored_archives import Entry, StoredArchives
 from reconciler.host.hosts import machine_id, open_host
 from reconciler.jobs.archives import Copies, Listing
 from reconciler.jobs.restic import records
 from reconciler.jobs.restic.repositories import open_repository, settings
-from reconciler.jobs.store import Entry, StoredArchives
 
 KIND = "snapshot"
 PARTIAL = "files could not be read when it was made: it lacks them"

@@ -10,7 +10,7 @@ from reconciler.core.basics.frozen import frozen
 from reconciler.formats import fstab
 from reconciler.formats.backups.job import Job, above
 from reconciler.formats.backups.manifest import Manifest
-from reconciler.host.archives import decryption, tar
+from reconciler.host.archives import decryption, stored_archives, tar
 from reconciler.host.archives.held_back import AnotherSum, Damaged
 from reconciler.host.archives.members import first_names
 from reconciler.host.archives.private_directory import Refused
@@ -27,7 +27,6 @@ from reconciler.host.archives.restore_target import (
 from reconciler.host.archives.tar import ArchiveError, LinkAlone, Packed
 from reconciler.host.files.descriptors import descriptor
 from reconciler.host.process import environment
-from reconciler.jobs import store
 from reconciler.jobs.archives import Copies, ids_of, listing, manifest_of
 from reconciler.jobs.destinations import SPOOL, open_destination
 
@@ -199,7 +198,7 @@ def _opened(
     """
     for path, entry in copies.items():
         manifest = entry.manifest
-        why = store.why_bad(entry)
+        why = stored_archives.why_bad(entry)
         if why:
             problems.append(f"{path}: {entry.fault or f'{manifest.archive}: {why}'}")
             continue

@@ -10,6 +10,7 @@ from reconciler.formats.backups.job import Job
 from reconciler.formats.backups.manifest import Manifest
 from reconciler.host.archives import tar_compare
 from reconciler.host.archives.private_directory import Refused
+from reconciler.host.archives.stored_archives import Entry
 from reconciler.host.archives.tar import TargetError
 from reconciler.host.files.descriptors import descriptor
 from reconciler.host.process import environment
@@ -19,7 +20,6 @@ from reconciler.jobs.archives import Listing, ids_of, listing, manifest_of
 from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.lock import lock_of
 from reconciler.jobs.making.archive import NOT_ITS_SUM, look_into, too_long, with_figures
-from reconciler.jobs.store import Entry
 
 
 @frozen

@@ -34,22 +34,26 @@ class DataPlace:
 
 
 @frozen
-class _Database:
+class Database:
+    """A database of Debian's packages."""
+
     path: str
+    """The directory of its data."""
     words: tuple[str, ...]
+    """Words in the names of programs that dump it."""
 
 
-_DATABASES: Mapping[str, _Database] = {
-    "clickhouse-server": _Database("/var/lib/clickhouse", ("clickhouse",)),
-    "etcd": _Database("/var/lib/etcd", ("etcd",)),
-    "influxdb": _Database("/var/lib/influxdb", ("influx",)),
-    "mariadb": _Database("/var/lib/mysql", ("mariadb", "mysql")),
-    "mongod": _Database("/var/lib/mongodb", ("mongo",)),
-    "mysql": _Database("/var/lib/mysql", ("mysql", "mariadb")),
-    "postgresql": _Database("/var/lib/postgresql", ("pg_", "postgres", "psql")),
-    "redis": _Database("/var/lib/redis", ("redis",)),
-    "redis-server": _Database("/var/lib/redis", ("redis",)),
-    "slapd": _Database("/var/lib/ldap", ("slapcat", "ldap")),
+DATABASES: Mapping[str, Database] = {
+    "clickhouse-server": Database("/var/lib/clickhouse", ("clickhouse",)),
+    "etcd": Database("/var/lib/etcd", ("etcd",)),
+    "influxdb": Database("/var/lib/influxdb", ("influx",)),
+    "mariadb": Database("/var/lib/mysql", ("mariadb", "mysql")),
+    "mongod": Database("/var/lib/mongodb", ("mongo",)),
+    "mysql": Database("/var/lib/mysql", ("mysql", "mariadb")),
+    "postgresql": Database("/var/lib/postgresql", ("pg_", "postgres", "psql")),
+    "redis": Database("/var/lib/redis", ("redis",)),
+    "redis-server": Database("/var/lib/redis", ("redis",)),
+    "slapd": Database("/var/lib/ldap", ("slapcat", "ldap")),
 }
 """The databases of Debian's packages, by their units."""
 
@@ -70,7 +74,7 @@ def data_places(spec: Spec) -> Iterator[DataPlace]:
 
 def _of_service(declared: Declared) -> Iterator[DataPlace]:
     name, resource = declared.address.name, declared.resource
-    if database := _DATABASES.get(name.removesuffix(".service").partition("@")[0]):
+    if database := DATABASES.get(name.removesuffix(".service").partition("@")[0]):
         yield DataPlace(database.path, declared, "it is a database", database.words)
     directives: Mapping[str, Any] = getattr(resource, "directives", {}).get("Service", {})
     for word in _words(directives.get("StateDirectory")):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from reconciler.core.changes import Change, Origin, Verb
 from reconciler.core.diagnostic import Diagnostic, warning
@@ -61,20 +61,25 @@ def without_job(spec: Spec) -> list[DataPlace]:
     if not jobs:
         return []
     named = {path for job in jobs for path in _places_of(job)}
-    thought_of = named | {above for path in named for above in fstab.parents(path)}
     programs = " ".join(str(getattr(job.resource, "before", "")) for job in jobs).lower()
     ignored = {*_ignored(spec)}
     uncovered: dict[str, DataPlace] = {}
     for place in data_places(spec):
-        around = {place.path, *fstab.parents(place.path)}
         dumped = any(word in programs for word in place.dumped_by)
-        if not (place.path in thought_of or around & named or around & ignored or "/" in ignored or dumped):
+        if not (dumped or is_thought_of(place.path, named, ignored)):
             uncovered.setdefault(place.path, place)
     return [
         place
         for path, place in uncovered.items()
         if not any(above in uncovered for above in fstab.parents(path))
     ]
+
+
+def is_thought_of(path: str, named: Collection[str], ignored: Collection[str] = ()) -> bool:
+    """Whether a job has a path or a part of it, by the paths that jobs name, or it needs no backup."""
+    around = {path, *fstab.parents(path)}
+    has_part = any(path in fstab.parents(other) for other in named)
+    return has_part or not around.isdisjoint(named) or not around.isdisjoint(ignored) or "/" in ignored
 
 
 def _places_of(job: Declared) -> Iterator[str]:
