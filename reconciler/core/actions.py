@@ -267,6 +267,24 @@ class Unit:
     units: tuple[str, ...] = ()
 
 
+@frozen
+class ChangePackages:
+    """One transaction of the host's package manager; all packages of a plan are in one.
+
+    It installs and removes what it names and what that depends on, never removes another package, keeps
+    changed configuration files, and upgrades only what is named with a version.
+    """
+
+    install: tuple[str, ...] = ()
+    """Names, each with `>=VERSION` behind it where an older version does not do."""
+    remove: tuple[str, ...] = ()
+    """Names; configuration files stay."""
+    hold: tuple[str, ...] = ()
+    """Names of packages that stay at their version from now on."""
+    unhold: tuple[str, ...] = ()
+    """Names of packages that may be upgraded again."""
+
+
 class Then(StrEnum):
     """The consequence when a gate does not open."""
 
@@ -300,7 +318,7 @@ class Gate:
 Tree = ArchiveTree | RemoveTree | RestoreTree
 PathAction = WriteFile | EditLines | MakeDirectory | SetAccess | MakeLink | RemovePath | Tree
 """The actions that change what is at one path, their `path`."""
-Action = PathAction | EndSessions | Account | Unit | Gate
+Action = PathAction | EndSessions | Account | ChangePackages | Unit | Gate
 
 _UNIT_PHASE = {
     UnitVerb.STOP: Phase.STOP,
@@ -346,7 +364,7 @@ def path_of(action: Action) -> str | None:
             return action.path
         case ArchiveTree() | RemoveTree() | RestoreTree():
             return action.path
-        case Account() | Unit() | EndSessions() | Gate():
+        case Account() | ChangePackages() | Unit() | EndSessions() | Gate():
             return None
         case _:
             assert_never(action)

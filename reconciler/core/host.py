@@ -183,6 +183,20 @@ class Receipt:
     """
 
 
+@frozen
+class Transaction:
+    """The changes that the package manager would make for what it is asked to install and to remove."""
+
+    new: tuple[tuple[str, str], ...] = ()
+    """Packages that come, each with its version."""
+    upgraded: tuple[tuple[str, str, str], ...] = ()
+    """Packages that change, each with the version before and after."""
+    removed: tuple[str, ...] = ()
+    """Packages that go."""
+    refusal: str = ""
+    """Why it refuses to do it, in its own words."""
+
+
 class HostError(Exception):
     """A problem of the host that the administrator must know of: `summary` is constant, `detail` says what is
     wrong and what to do.
@@ -290,6 +304,12 @@ class HostView(Protocol):
         (`ConditionVirtualization=!container`): systemd's own answer.
 
         Those that only PID 1 itself could decide are left out. Raises Unreadable.
+        """
+
+    def transaction(self, install: Sequence[str], remove: Sequence[str]) -> Transaction | None:
+        """The outcome of a transaction of packages, as the package manager simulates it; it changes nothing.
+
+        None: no package manager answers here (a tree, a snapshot). Raises Unreadable.
         """
 
 

@@ -143,6 +143,10 @@ class Kind:
 
     False: only declared fields are compared.
     """
+    unowned: bool = False
+    """Nobody owns its objects: one that is there and differs is changed, or removed where the spec says so,
+    without being adopted. A package is such an object.
+    """
     prunes_adopted: bool = True
     """Removal from the spec also removes an object that was there before us."""
     reason_to_keep: Callable[[HostView, Address, AbstractSet[str]], str] = _no_reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from reconciler.core.actions import Action, Phase, Unit, phase
+from reconciler.core.actions import Action, ChangePackages, Phase, Unit, phase
 from reconciler.core.address import Address
 from reconciler.core.basics.frozen import frozen
 
@@ -58,6 +58,8 @@ class Step:
             return self
         if not causes:
             return None
+        if isinstance(self.action, ChangePackages):
+            return replace(self, action=_packages_of(self.action, causes), causes=causes)
         if not isinstance(self.action, Unit) or not self.action.units:
             return replace(self, causes=causes)
         dropped = {cause.unit for cause in self.causes if cause.address in addresses}
@@ -66,3 +68,15 @@ class Step:
             return None
         causes = tuple(cause for cause in causes if cause.unit in units)
         return replace(self, action=replace(self.action, units=units), causes=causes)
+
+
+def _packages_of(action: ChangePackages, causes: Collection[Cause]) -> ChangePackages:
+    """The part of a transaction that these causes asked for."""
+    names = {cause.address.name for cause in causes}
+    return ChangePackages(
+        tuple(wanted for wanted in action.install if wanted.partition(">=")[0] in names),
+        *(
+            tuple(name for name in packages if name in names)
+            for packages in (action.remove, action.hold, action.unhold)
+        ),
+    )

@@ -47,7 +47,7 @@ def changes(situation: Situation, kinds: Kinds, tool: str) -> Iterator[Change]:
             continue
         otherwise = _policy_changes(part, row) if address in speakers else ()
         if otherwise or observed.document != part.document:
-            yield from _compare(part, observed, row, kinds[address.kind].whole, tool, otherwise)
+            yield from _compare(part, observed, row, kinds[address.kind], tool, otherwise)
 
 
 def policy(part: Part) -> Document:
@@ -82,20 +82,25 @@ def _policy_changes(part: Part, row: LedgerRow | None) -> tuple[FieldChange, ...
 
 
 def _classified(
-    part: Part, observed: Observed, row: LedgerRow | None, whole: bool, tool: str
+    part: Part, observed: Observed, row: LedgerRow | None, kind: Kind, tool: str
 ) -> tuple[FieldChange, ...]:
     from reconciler.engine.diff import classify  # not where there is nothing to do
 
     upgrade = row is not None and row.tool != tool and row.inputs == inputs(part)
     pending = row.pending if row is not None else None
-    return classify(
+    fields = classify(
         applied(row, observed.document),
         observed.document,
         part.document,
-        whole=whole,
+        whole=kind.whole,
         upgrade=upgrade,
         pending=pending,
     )
+    if kind.unowned:
+        return tuple(
+            replace(item, origin=Origin.INTENT) if item.origin is Origin.ADOPTION else item for item in fields
+        )
+    return fields
 
 
 def only_reported(
@@ -108,7 +113,7 @@ def only_reported(
     if part.declared.resource.drift is DriftPolicy.ENFORCE:
         return frozenset()
     fields = _classified(
-        part, situation.observed[address], situation.rows.get(address), kinds[address.kind].whole, tool
+        part, situation.observed[address], situation.rows.get(address), kinds[address.kind], tool
     )
     return frozenset(item.path for item in fields if item.origin is Origin.DRIFT)
 
@@ -117,13 +122,13 @@ def _compare(
     part: Part,
     observed: Observed,
     row: LedgerRow | None,
-    whole: bool,
+    kind: Kind,
     tool: str,
     otherwise: tuple[FieldChange, ...],
 ) -> Iterator[Change]:
     from reconciler.core.model.resource import DriftPolicy
 
-    before, fields = applied(row, observed.document), _classified(part, observed, row, whole, tool)
+    before, fields = applied(row, observed.document), _classified(part, observed, row, kind, tool)
     policy = part.declared.resource.drift
     if policy is not DriftPolicy.ENFORCE:
         by_hand = tuple(item for item in fields if item.origin is Origin.DRIFT)
@@ -205,7 +210,9 @@ def removals(
     return [result[address] for address, _ in gone]
 
 
-def absences(situation: Situation, rows: Collection[Address], reserved: Collection[str]) -> Iterator[Change]:
+def absences(
+    situation: Situation, rows: Collection[Address], reserved: Collection[str], kinds: Kinds
+) -> Iterator[Change]:
     """One Change for every object that is on the host, is not in the ledger, and is declared absent.
 
     An object that belongs to something of ours goes with it; so does what is left of it. Any other is not
@@ -218,7 +225,7 @@ def absences(situation: Situation, rows: Collection[Address], reserved: Collecti
             continue
         whole = situation.observed.get(address.resource)
         left_over = address.name in reserved and (whole is None or whole.document is None)
-        ours = address.resource in rows or (bool(address.part) and left_over)
+        ours = kinds[address.kind].unowned or address.resource in rows or (bool(address.part) and left_over)
         origin = Origin.REMOVED if ours else Origin.ADOPTION
         yield Change(address, Verb.DELETE, origin, (), None, observed, None, "", declared=declared)
 

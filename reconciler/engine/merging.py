@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
-from reconciler.core.actions import EditLines, Unit, UnitVerb
+from reconciler.core.actions import ChangePackages, EditLines, Unit, UnitVerb
 from reconciler.core.steps import Step
 
 _STRONGER = {
@@ -15,7 +15,8 @@ _STRONGER = {
 
 
 def merge_steps(steps: list[Step]) -> list[Step]:
-    """One step for equal actions: one daemon-reload, one restart with all its units, one edit of a file.
+    """One step for equal actions: one daemon-reload, one restart with all its units, one edit of a file, one
+    transaction of packages.
 
     Weaker verbs on a unit go: a unit that is restarted need not be reloaded or started.
     """
@@ -26,6 +27,8 @@ def merge_steps(steps: list[Step]) -> list[Step]:
         if isinstance(action, EditLines):
             # Several parts may have lines in one file; steps that differ in anything else edit another file.
             key = replace(action, add=(), remove=())
+        if isinstance(action, ChangePackages):
+            key = ChangePackages
         same_step = merged.get(key)
         merged[key] = step if same_step is None else _both(same_step, step)
     return list(merged.values())
@@ -40,7 +43,14 @@ def _both(step: Step, other: Step) -> Step:
         add = tuple(dict.fromkeys((*step.action.add, *other.action.add)))
         remove = tuple(dict.fromkeys((*step.action.remove, *other.action.remove)))
         return Step(replace(step.action, add=add, remove=remove), causes, step.held)
+    if isinstance(step.action, ChangePackages) and isinstance(other.action, ChangePackages):
+        return Step(_one_transaction(step.action, other.action), causes, step.held)
     return Step(step.action, causes, step.held)
+
+
+def _one_transaction(action: ChangePackages, other: ChangePackages) -> ChangePackages:
+    pairs = ((getattr(action, field.name), getattr(other, field.name)) for field in fields(action))
+    return ChangePackages(*(tuple(dict.fromkeys((*names, *others))) for names, others in pairs))
 
 
 def _without_weaker(steps: list[Step]) -> list[Step]:

@@ -8,6 +8,7 @@ from graphlib import TopologicalSorter
 from reconciler.core.actions import (
     Account,
     AccountOp,
+    ChangePackages,
     Gate,
     Phase,
     Unit,
@@ -22,6 +23,8 @@ from reconciler.engine.merging import merge_steps
 
 # Within a phase: systemd must know the new text before anything is started with it.
 _VERB_ORDER = list(UnitVerb)
+_SOURCES = "/etc/apt/"
+"""The files below tell apt(8) where packages come from, and which keys sign them."""
 _NUMBERS = {AccountOp.GROUPADD: "gid", AccountOp.USERADD: "uid"}
 
 
@@ -37,7 +40,11 @@ def sequence(needs: Mapping[Address, frozenset[Address]]) -> list[Address]:
 
 
 def in_order(steps: Iterable[Step], needs: Mapping[Address, frozenset[Address]]) -> tuple[Step, ...]:
-    """Sort by phase, within it by need; removals last, the deepest first. Equal actions merge."""
+    """Sort by phase, within it by need; removals last, the deepest first. Equal actions merge.
+
+    Packages bring accounts, programs and units that the rest needs, so they come first; only what tells apt
+    where to get them comes before.
+    """
     position = {address: n for n, address in enumerate(sequence(needs))}
     ordered = sorted(merge_steps(list(steps)), key=lambda step: _key(step, position))
     for op, number in _NUMBERS.items():
@@ -74,4 +81,7 @@ def _key(step: Step, position: Mapping[Address, int]) -> tuple[int | str, ...]:
         path = path_of(action) or ""
         last = 0 if not isinstance(action, Account) else 2 if action.op is AccountOp.GROUPDEL else 1
         return (Phase.WRITE, 1, last, -path.count("/"), path)
-    return (Phase.WRITE, 0, min(position.get(cause.address, 0) for cause in step.causes))
+    if isinstance(action, ChangePackages):
+        return (Phase.WRITE, -1)
+    rank = -2 if (path_of(action) or "").startswith(_SOURCES) else 0
+    return (Phase.WRITE, rank, min(position.get(cause.address, 0) for cause in step.causes))

@@ -79,7 +79,9 @@ def _tried(draft: Draft, simulator: Simulator) -> tuple[tuple[Step, ...], Trial]
 def _draft(request: Request, situation: Situation) -> Draft:
     memory = request.memory
     changes = list(compare.changes(situation, request.kinds, request.tool))
-    changes += compare.absences(situation, memory.rows, {name for _, name in memory.tombstones})
+    changes += compare.absences(
+        situation, memory.rows, {name for _, name in memory.tombstones}, request.kinds
+    )
     if not memory.damaged and not memory.unreadable:
         changes += compare.removals(situation, request.kinds, request.view, request.spec, changes)
     if memory.unreadable:

@@ -15,6 +15,7 @@ from reconciler.core.secrets.masking import holds_secret
 from reconciler.formats import fstab, logrotate
 from reconciler.formats.accounts import nsswitch, profile
 from reconciler.formats.accounts.users import parse_ranges
+from reconciler.formats.packages import dpkg_status
 from reconciler.formats.ssh import authorized_keys, key_options, sshd_config
 from reconciler.formats.sudo import policy
 from reconciler.formats.systemd import unit
@@ -189,6 +190,7 @@ FACTS: Mapping[str, Callable[[str], str]] = {
     "/etc/login.defs": numbers,
     "/etc/shells": shells,
     "/etc/hostname": hostname,
+    dpkg_status.PATH: dpkg_status.outline,
 }
 """Files that hold facts, each with the function that makes the text that HostView.read returns from a
 snapshot, whoever owns them.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from reconciler.core.actions import (
     Account,
     Action,
+    ChangePackages,
     Check,
     EndSessions,
     Gate,
@@ -16,7 +17,7 @@ from reconciler.core.actions import (
     WriteFile,
 )
 from reconciler.core.basis import LiveBasis
-from reconciler.core.host import ActionFailed, Receipt, UnitNode, UnitState
+from reconciler.core.host import ActionFailed, Receipt, Transaction, UnitNode, UnitState
 from reconciler.host.accounts.name_service import NameService
 from reconciler.host.files.files import Files
 from reconciler.host.files.host_files import HostFiles
@@ -82,6 +83,14 @@ class LiveHost(HostFiles):
 
         return judged(texts) if self.running else {}
 
+    def transaction(self, install: Sequence[str], remove: Sequence[str]) -> Transaction | None:
+        """As HostView.transaction."""
+        if self.root != "/":
+            return None
+        from reconciler.host.apt.simulation import transaction  # few plans have packages
+
+        return transaction(install, remove)
+
     def ask_ahead(self) -> None:
         """Begin to ask systemd for its units, and do not wait for the answer."""
         if self.running:
@@ -143,6 +152,15 @@ class LiveHost(HostFiles):
                 self._files.sync()  # as before a removal: an account may be locked
                 self.remove_stale_locks()
                 return execute_account(self, self.root, action, self._accounts_changed)
+            case ChangePackages():
+                from reconciler.host.apt.changes import change_packages  # few applies have packages
+
+                if self.root != "/":
+                    raise ActionFailed("no package manager answers", "a tree has none that runs")
+                self._files.sync()  # a source of packages may be among what was written
+                receipt = change_packages(self, action)
+                self.forget()
+                return receipt
             case EndSessions():
                 from reconciler.host.accounts.sessions import end_sessions  # starts programs
 

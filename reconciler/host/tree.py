@@ -10,6 +10,7 @@ from reconciler.core.actions import (
     Account,
     Action,
     ArchiveTree,
+    ChangePackages,
     EndSessions,
     Gate,
     RemovePath,
@@ -25,6 +26,7 @@ from reconciler.core.host import (
     ActionFailed,
     HostError,
     Receipt,
+    Transaction,
     UnitNode,
     UnitState,
 )
@@ -90,6 +92,10 @@ class TreeHost(HostFiles):
         """As HostView.conditions: no systemd is there to judge them."""
         return {}
 
+    def transaction(self, install: Sequence[str], remove: Sequence[str]) -> Transaction | None:
+        """As HostView.transaction: no package manager runs here."""
+        return None
+
     def loaded_units(self) -> tuple[str, ...]:
         """Nothing runs here."""
         return ()
@@ -102,6 +108,8 @@ class TreeHost(HostFiles):
                 raise ActionFailed(
                     "no systemd is running", f"{action.verb.value}: a tree has no running units"
                 )
+            case ChangePackages():
+                raise ActionFailed("no package manager answers", "a tree has none that runs")
             case Account():
                 self._edit_accounts(action)
             case EndSessions() | Gate():

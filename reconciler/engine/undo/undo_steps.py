@@ -15,6 +15,7 @@ from reconciler.core.action_data import UnknownAction
 from reconciler.core.actions import (
     Account,
     ArchiveTree,
+    ChangePackages,
     EditLines,
     EndSessions,
     Gate,
@@ -75,6 +76,8 @@ def reversal(wish: UndoRequest, view: HostView) -> Reversal:
     done = _sorted_out(chosen)
     for action, owners in done.unknown:
         draft.refuse(owners, f"its run did {action.name}, which this version does not know: update the tool")
+    for owners in done.packages:
+        draft.keep(owners, "packages stay as that run left them: others may need them by now")
     accounts = _accounts(draft, done.accounts)
     paths = [*_paths(draft, done.paths)]
     good = [
@@ -119,10 +122,12 @@ class _Done:
     accounts: list[AccountStep]
     paths: list[PathStep]
     unknown: list[tuple[UnknownAction, tuple[Address, ...]]]
+    packages: list[tuple[Address, ...]]
+    """The addresses of transactions of packages."""
 
 
 def _sorted_out(steps: Iterable[PastStep]) -> _Done:
-    done = _Done([], [], [])
+    done = _Done([], [], [], [])
     for step in steps:
         match step.action:
             case Account() as action:
@@ -133,6 +138,8 @@ def _sorted_out(steps: Iterable[PastStep]) -> _Done:
                 done.paths.append(PathStep(action, step.addresses, step.saved))
             case UnknownAction() as action:
                 done.unknown.append((action, step.addresses))
+            case ChangePackages():
+                done.packages.append(step.addresses)
             case Unit() | EndSessions() | Gate():
                 pass
             case _:

@@ -9,6 +9,7 @@ from reconciler.core.actions import (
     Account,
     Action,
     Attributes,
+    ChangePackages,
     EditLines,
     EndSessions,
     Gate,
@@ -28,11 +29,13 @@ from reconciler.core.host import (
     HostView,
     PreImage,
     Receipt,
+    Transaction,
     UnitNode,
     UnitState,
 )
 from reconciler.formats.accounts.account_files import FILES
 from reconciler.formats.accounts.tables import AccountTables
+from reconciler.formats.packages import dpkg_status
 from reconciler.host.accounts.offline_edits import belongings_of, captured, edit_tables, tables_of
 from reconciler.host.files.homes.home import HomeAction, check_below, check_entry, home_from, is_a_directory
 from reconciler.host.files.safe_path import check_plain
@@ -144,6 +147,10 @@ class SimulatedHost:
         """As HostView.conditions: no action changes whether one holds."""
         return self._units.conditions(texts)
 
+    def transaction(self, install: Sequence[str], remove: Sequence[str]) -> Transaction | None:
+        """As HostView.transaction."""
+        return self._base.transaction(install, remove)
+
     def stopped(self) -> frozenset[str]:
         """The units that do not run after the actions here, those included that were taken along."""
         return self._units.stopped()
@@ -175,6 +182,8 @@ class SimulatedHost:
                 return self._units.execute(action)
             case Account():
                 self._edit_accounts(action)
+            case ChangePackages():
+                self._change_packages(action)
             case Gate():
                 return Receipt()  # a unit that was started here is well
             case EndSessions():
@@ -234,6 +243,14 @@ class SimulatedHost:
                 continue
             entry = entry or Entry(FileType.FILE, "0644", "root", "root")
             self._files.put(f"/etc/{name}", Node(replace(entry, size=len(content), digest=""), content))
+
+    def _change_packages(self, action: ChangePackages) -> None:
+        """Write the outcome into dpkg's list; what else would come along is not known here."""
+        entry = self._files.entry(dpkg_status.PATH)
+        text = "" if entry is None else self._files.read(dpkg_status.PATH).decode("utf-8", "surrogateescape")
+        content = dpkg_status.changed(text, action).encode("utf-8", "surrogateescape")
+        entry = entry or Entry(FileType.FILE, "0644", "root", "root")
+        self._files.put(dpkg_status.PATH, Node(replace(entry, size=len(content), digest=""), content))
 
     def _end_sessions(self, name: str) -> None:
         """Remove the traces of an account's sessions and of its lingering."""
@@ -352,6 +369,10 @@ class EmptyView:
     def conditions(self, texts: Sequence[str]) -> Mapping[str, bool]:  # as HostView has it
         """As HostView.conditions: none can be judged."""
         return {}
+
+    def transaction(self, install: Sequence[str], remove: Sequence[str]) -> Transaction | None:
+        """As HostView.transaction: no package manager answers."""
+        return None
 
 
 def _owner(fields: Mapping[str, str]) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.core.actions import Attributes
-from reconciler.core.host import Entry, FileType, HostError, HostView, UnitNode, UnitState
+from reconciler.core.host import Entry, FileType, HostError, HostView, Transaction, UnitNode, UnitState
 from reconciler.formats.accounts import nsswitch
 
 MOST_NAMES = 2000
@@ -84,6 +84,10 @@ class Recorder:
         answers = self.host.conditions(texts)
         self.conditions_asked.update({text: answers.get(text) for text in texts})
         return answers
+
+    def transaction(self, install: Sequence[str], remove: Sequence[str]) -> Transaction | None:
+        """As HostView.transaction."""
+        return self.host.transaction(install, remove)
 
     def note(self, path: str) -> None:
         """Note a path and every directory above it, as far as they can be looked at."""

@@ -32,6 +32,7 @@ SCANS: tuple[tuple[str, int, int], ...] = (
     ("/etc", 12, _EVERYTHING),
     *((path, 1, _EVERYTHING) for path in (*_PROGRAMS, *_DIRECTORIES)),
     *((path, 2, _EVERYTHING) for path in _UNIT_FILES),
+    ("/var/lib/dpkg/status", 1, SOME),
     ("/var/log", 4, SOME),
     ("/var/spool", 1, SOME),
     ("/var/spool/cron", 2, SOME),

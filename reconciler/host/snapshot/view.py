@@ -11,7 +11,7 @@ from typing import Any
 from reconciler.core.actions import Attributes
 from reconciler.core.basics.digest import digest
 from reconciler.core.basis import SnapshotBasis, Started
-from reconciler.core.host import Entry, FileType, NotInSnapshot, UnitNode, UnitState, UnsafePath
+from reconciler.core.host import Entry, FileType, NotInSnapshot, Transaction, UnitNode, UnitState, UnsafePath
 from reconciler.formats.accounts.nsswitch import PATH as NSSWITCH
 from reconciler.formats.accounts.nsswitch import asks_elsewhere
 from reconciler.host.files.safe_path import check_plain, through_link
@@ -138,6 +138,10 @@ class SnapshotView:
         if strange is not None:
             raise self._missing(strange, f"whether {strange} holds")
         return {text: holds for text in texts if (holds := self._conditions[text]) is not None}
+
+    def transaction(self, install: Sequence[str], remove: Sequence[str]) -> Transaction | None:
+        """As HostView.transaction: no package manager answers."""
+        return None
 
     def _nodes(self, names: Sequence[str]) -> dict[str, UnitNode]:
         nodes: dict[str, UnitNode] = {}

@@ -120,11 +120,24 @@ def _session_words(action: Mapping[str, Any]) -> str:
     return f"end the sessions of {visible(action['user'])}"
 
 
+def _package_words(action: Mapping[str, Any]) -> str:
+    """`install nginx, upgrade curl to 8.0 or newer, remove telnetd`."""
+    words = [
+        (f"install {visible(name)} {visible(version)} or newer" if version else f"install {visible(name)}")
+        for name, _, version in (wanted.partition(">=") for wanted in action.get("install") or ())
+    ]
+    words += [
+        f"{verb} {visible(name)}" for verb in ("remove", "hold", "unhold") for name in action.get(verb) or ()
+    ]
+    return ", ".join(words)
+
+
 _OTHER_WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "Account": _account_words,
     "ArchiveTree": _tree_words,
     "RemoveTree": _tree_words,
     "RestoreTree": _tree_words,
+    "ChangePackages": _package_words,
     "EndSessions": _session_words,
 }
 

@@ -1,0 +1,1 @@
+"""Packages: dpkg's own list, versions, and the simulations of apt-get."""
