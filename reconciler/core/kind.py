@@ -222,8 +222,11 @@ class Kind:
     """The gate that a part's unit has to pass after each start. None too where it is not to run."""
     unit: Callable[[Part], DeclaredUnit | None] = _no_part
     """The unit that a part speaks for."""
-    absent: Callable[[Declared], Iterable[Address]] = _none
-    """Addresses where a declaration says that nothing shall be, whoever put it there."""
+    absent: Callable[[Declared, bool], Iterable[Address]] = _none
+    """Addresses where a declaration says that nothing shall be, whoever put it there.
+
+    The second argument is that of `expand`.
+    """
     remains: Callable[[Change], Iterable[tuple[Address, Document]]] = _none
     """Documents of removed objects that stay ours: a home that was kept, and that the spec may yet let go."""
 

@@ -105,7 +105,7 @@ def survey(request: Request) -> Situation:
     unwanted = {
         address: resource
         for resource in declared
-        for address in kinds[resource.address.kind].absent(resource)
+        for address in kinds[resource.address.kind].absent(resource, request.view.running)
         if request.selects(address)
     }
     parts, rows, siblings = every, rows_before, {*every, *rows_before, *unwanted}

@@ -153,24 +153,27 @@ class LiveHost(HostFiles):
                 self.remove_stale_locks()
                 return execute_account(self, self.root, action, self._accounts_changed)
             case ChangePackages():
-                from reconciler.host.apt.changes import change_packages  # few applies have packages
-
-                if self.root != "/":
-                    raise ActionFailed("no package manager answers", "a tree has none that runs")
-                self._files.sync()  # a source of packages may be among what was written
-                receipt = change_packages(self, action)
-                self.forget()
-                return receipt
+                return self._change_packages(action)
             case EndSessions():
                 from reconciler.host.accounts.sessions import end_sessions  # starts programs
 
-                if self.root != "/":
-                    return Receipt()
-                return end_sessions(self._ids, action, running=self.running)
+                elsewhere = self.root != "/"
+                return Receipt() if elsewhere else end_sessions(self._ids, action, running=self.running)
             case _:
                 if isinstance(action, WriteFile) and self._is_judged(action):
                     self._judge(action)
                 return Receipt(self._files.execute(action))
+
+    def _change_packages(self, action: ChangePackages) -> Receipt:
+        from reconciler.host.apt.changes import change_packages  # few applies have packages
+
+        if self.root != "/":
+            raise ActionFailed("no package manager answers", "a tree has none that runs")
+        self._files.sync()  # a source of packages may be among what was written
+        try:
+            return change_packages(self, action)
+        finally:
+            self.forget()  # they bring files, accounts and units
 
     def _is_judged(self, action: WriteFile) -> bool:
         """Whether a program of this host must accept the file first.

@@ -21,6 +21,10 @@ Rule = Callable[[Spec, Kinds], Iterator[Diagnostic]]
 PathRule = Callable[[Spec, Table], Iterator[Diagnostic]]
 
 
+_RUNNING = True
+"""A spec is judged as for a host that runs, wherever it is read."""
+
+
 def _file_as_parent(spec: Spec, named: Table) -> Iterator[Diagnostic]:
     """Yield errors for paths below a declared file: they cannot exist."""
     files = {declared.address.name for declared in spec.resources if declared.address.kind == "files"}
@@ -97,7 +101,8 @@ def _needs_a_leaver(spec: Spec, kinds: Kinds) -> Iterator[Diagnostic]:
     leavers = {
         declared_user.address.name: declared_user
         for declared_user in spec.resources
-        if declared_user.address.kind == "users" and any(True for _ in kinds["users"].absent(declared_user))
+        if declared_user.address.kind == "users"
+        and any(True for _ in kinds["users"].absent(declared_user, _RUNNING))
     }
     for declared in spec.resources if leavers else ():
         for need in kinds[declared.address.kind].requires(declared):

@@ -203,7 +203,7 @@ def test_bad_requests(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "there.yaml").write_text("mine\n")
 
     assert 64 == run("import", "files", "--root", tree).code
-    assert "choose from users" in run("import", "files", "--root", tree).said
+    assert "choose from packages" in run("import", "files", "--root", tree).said
     assert (
         "exists already" in run("import", "logrotate", "--root", tree, "--out", tmp_path / "there.yaml").said
     )

@@ -9,7 +9,8 @@ from reconciler.core.actions import ChangePackages
 from reconciler.core.basics.frozen import frozen
 
 PATH = "/var/lib/dpkg/status"
-_FIELD = re.compile(r"^(Package|Status|Version|Architecture): *(.*)$", re.MULTILINE)
+_FIELD = re.compile(r"^(Package|Status|Version|Architecture|Priority): *(.*)$", re.MULTILINE)
+_AUTOMATIC = re.compile(r"^Package: (\S+)\n(?:.+\n)*?Auto-Installed: 1$", re.MULTILINE)
 _WHOLE = frozenset(("installed", "triggers-awaited", "triggers-pending"))
 _GONE = frozenset(("not-installed", "config-files"))
 
@@ -27,6 +28,8 @@ class Package:
     architecture: str = ""
     damaged: bool = False
     """Whether dpkg asks for it to be installed anew."""
+    priority: str = ""
+    """`required`, `important`, `standard`, `optional`."""
 
     @property
     def installed(self) -> bool:
@@ -62,7 +65,13 @@ def _packages(text: str) -> Iterator[Package]:
         if "Package" in fields and len(status) == 3:
             want, flag, state = status
             version, architecture = fields.get("Version", ""), fields.get("Architecture", "")
-            yield Package(fields["Package"], want, state, version, architecture, flag != "ok")
+            priority = fields.get("Priority", "")
+            yield Package(fields["Package"], want, state, version, architecture, flag != "ok", priority)
+
+
+def automatic(text: str) -> frozenset[str]:
+    """The packages that came along with others, by /var/lib/apt/extended_states (apt-mark(8))."""
+    return frozenset(_AUTOMATIC.findall(text))
 
 
 def outline(text: str) -> str:

@@ -13,6 +13,7 @@ from reconciler.core.host import HostView, Transaction, Unreadable, UnsafePath
 from reconciler.core.spec import Spec
 from reconciler.formats.packages import version
 from reconciler.kinds.packages.observe import installed
+from reconciler.kinds.packages.steps import actions
 
 _SOURCES = "/etc/apt/"
 _NAMED = 30
@@ -44,8 +45,6 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
 
 
 def _transaction_of(changes: Sequence[Change]) -> ChangePackages:
-    from reconciler.kinds.packages.kind import actions
-
     steps = [step.action for step in chain.from_iterable(map(actions, changes))]
     transactions = [action for action in steps if isinstance(action, ChangePackages)]
     return ChangePackages(
@@ -63,8 +62,8 @@ def _judged(foreseen: Transaction, action: ChangePackages, own: Sequence[Change]
     unasked = [name for name in foreseen.removed if name.partition(":")[0] not in names]
     if unasked:
         detail = (
-            f"With it would go: {_listed(unasked)}. Declare those `state: absent` too if they may go, or leave"
-            " this package out."
+            f"With it would go: {_listed(unasked)}. Declare those `state: absent` too if they may go, or"
+            " leave this package out."
         )
         for change in own:
             yield error("packages would go that are not declared", detail, **_at(change, "packages-removed"))

@@ -13,17 +13,16 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from reconciler.core.actions import ChangePackages
 from reconciler.core.address import Address
-from reconciler.core.changes import Change, Document, Part, Verb
+from reconciler.core.changes import Document, Part
 from reconciler.core.host import HostView
 from reconciler.core.kind import Kind
 from reconciler.core.model.fields import Flag
 from reconciler.core.model.resource import Resource
 from reconciler.core.spec import Declared
-from reconciler.core.steps import Cause, Step
 from reconciler.kinds.packages import ORDER, checks
 from reconciler.kinds.packages.observe import locate, observe
+from reconciler.kinds.packages.steps import actions
 
 PackageName = Annotated[
     str,
@@ -80,35 +79,15 @@ def expand(declared: Declared, running: bool) -> Iterator[Part]:
     yield Part(declared.address, document, declared)
 
 
-def absent(declared: Declared) -> Iterator[Address]:
-    """The package that shall not be there."""
-    if _package(declared).state is State.ABSENT:
+def absent(declared: Declared, running: bool) -> Iterator[Address]:
+    """The package that shall not be there. In a tree nothing is removed."""
+    if _package(declared).state is State.ABSENT and running:
         yield declared.address
 
 
 def wants_removal(declared: Declared, address: Address) -> bool:
     """Whether the block wants the package gone."""
     return _package(declared).state is State.ABSENT
-
-
-def actions(change: Change) -> Iterator[Step]:
-    """One transaction: to remove it, or to install, upgrade, hold or release it."""
-    name, cause = change.address.name, (Cause(change.address),)
-    if change.verb is Verb.DELETE:
-        yield Step(ChangePackages(remove=(name,)), cause)
-        return
-    after = change.after or {}
-    comes = change.verb is Verb.CREATE or change.touches("installed") or change.touches("at_least")
-    wish = f"{name}>={after['at_least']}" if "at_least" in after else name
-    holds = after.get("hold") if change.verb is Verb.CREATE or change.touches("hold") else None
-    yield Step(
-        ChangePackages(
-            install=(wish,) if comes else (),
-            hold=(name,) if holds is True else (),
-            unhold=(name,) if holds is False and change.verb is not Verb.CREATE else (),
-        ),
-        cause,
-    )
 
 
 def reason_to_keep(view: HostView, address: Address, vanishing: AbstractSet[str]) -> str:

@@ -105,7 +105,7 @@ def _key_parts(declared: Declared, user: User) -> Iterator[Part]:
         yield replace(part, needs=(home,) if part.address == main else (home, main))
 
 
-def absent(declared: Declared) -> Iterator[Address]:
+def absent(declared: Declared, running: bool) -> Iterator[Address]:
     """The addresses of an account that shall be absent, whoever made them.
 
     These are the account and the traces that would wait for its name.
