@@ -225,9 +225,10 @@ def absences(
             continue
         whole = situation.observed.get(address.resource)
         left_over = address.name in reserved and (whole is None or whole.document is None)
-        ours = kinds[address.kind].unowned or address.resource in rows or (bool(address.part) and left_over)
-        origin = Origin.REMOVED if ours else Origin.ADOPTION
-        yield Change(address, Verb.DELETE, origin, (), None, observed, None, "", declared=declared)
+        unowned = kinds[address.kind].unowned
+        ours = unowned or address.resource in rows or (bool(address.part) and left_over)
+        origin, reason = Origin.REMOVED if ours else Origin.ADOPTION, "declared absent" if unowned else ""
+        yield Change(address, Verb.DELETE, origin, (), None, observed, None, reason, declared=declared)
 
 
 def _stays(address: Address, row: LedgerRow, observed: Observed, kind: Kind) -> str:

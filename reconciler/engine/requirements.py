@@ -14,6 +14,7 @@ from reconciler.core.paths import link_walk
 from reconciler.core.spec import Declared, Spec
 from reconciler.formats.accounts import account_files
 from reconciler.formats.accounts.nsswitch import TRANSIENT
+from reconciler.formats.packages import dpkg_status
 
 _DECLARED_AS = {
     RequirementType.USER: ("users",),
@@ -28,7 +29,9 @@ _ADVICE = {
     RequirementType.USER: "Declare it under `users:`, or create it on the host first",
     RequirementType.GROUP: "Declare it under `groups:`, or create it on the host first",
     RequirementType.DIRECTORY: "Declare it under `directories:` with its mode and owner",
-    RequirementType.PROGRAM: "Install it; until then what needs it cannot run",
+    RequirementType.PROGRAM: (
+        "Declare its package under `packages:`, or install it; until then what needs it cannot run"
+    ),
     RequirementType.FILE: (
         "Declare it under `files:`, or put it there first; until then what reads it does not start"
     ),
@@ -36,6 +39,8 @@ _ADVICE = {
         "Declare it, put it there first, or write `-` before it; until then what names it does not start"
     ),
 }
+_PACKAGED = ("/usr/", "/bin/", "/sbin/", "/lib/", "/opt/")
+"""The places into which packages put programs."""
 _MAY_BE_HOME = (RequirementType.DIRECTORY, RequirementType.PATH)
 
 
@@ -49,11 +54,29 @@ class Host:
         self._homes = {
             _home(declared).rstrip("/") for declared in users if isinstance(_said(declared), str | None)
         }
+        self._packages = [
+            declared.address.name
+            for declared in spec.resources
+            if declared.address.kind == "packages" and getattr(declared.resource, "state", "") == "present"
+        ]
         self._places: dict[str, bool] = {}
 
     @cached_property
     def _users(self) -> set[str]:
         return {"root", *(user.name for user in account_files.users(self._view))}
+
+    @cached_property
+    def _packages_come(self) -> bool:
+        """Whether the spec has packages that are not installed yet: nobody knows before what they bring."""
+        names = self._packages
+        try:
+            text = self._view.read(dpkg_status.PATH).decode("utf-8", "replace") if names else ""
+        except FileNotFoundError:
+            text = ""
+        except (Unreadable, UnsafePath):
+            return bool(names)
+        packages = dpkg_status.parse(text)
+        return any(name not in packages or packages[name].gone for name in names)
 
     @cached_property
     def _groups(self) -> set[str]:
@@ -67,6 +90,8 @@ class Host:
             return need.name in self._users or self._elsewhere(need.name, group=False)
         if need.type is RequirementType.GROUP:
             return need.name in self._groups or self._elsewhere(need.name, group=True)
+        if need.type is RequirementType.PROGRAM and self._packages_come and need.name.startswith(_PACKAGED):
+            return True
         if need.type in _MAY_BE_HOME and any(directory in self._homes for directory in _upwards(need.name)):
             return True
         if need.name not in self._places:

@@ -14,6 +14,7 @@ from reconciler.core.actions import (
     EndSessions,
     Gate,
     Unit,
+    UnitVerb,
     WriteFile,
 )
 from reconciler.core.basis import LiveBasis
@@ -55,6 +56,8 @@ class LiveHost(HostFiles):
         )
         self._systemctl: Systemd | None = None
         self._verdicts: dict[WriteFile, ActionFailed | None] = {}
+        self._packages_changed = False
+        """Whether packages came or went since this object was made."""
 
     def mounts(self) -> frozenset[str]:
         """As HostView.mounts."""
@@ -139,7 +142,7 @@ class LiveHost(HostFiles):
                         f"{action.verb.value}: boot with systemd, or use --root for a tree",
                     )
                 failpoints.hit("unit.asking")
-                receipt = self._systemd().execute(action)
+                receipt = self._systemd().execute(self._with_new_configuration(action))
                 failpoints.hit("unit.answered")
                 return receipt
             case Gate():
@@ -164,12 +167,23 @@ class LiveHost(HostFiles):
                     self._judge(action)
                 return Receipt(self._files.execute(action))
 
+    def _with_new_configuration(self, action: Unit) -> Unit:
+        """A restart in place of a start of what runs already: the script of a package that came in this apply
+        has started it, before its drop-ins and files were there.
+        """
+        if action.verb is not UnitVerb.START or not self._packages_changed:
+            return action
+        states = self._systemd().units(action.units)
+        runs = any(state.active not in ("inactive", "failed") for state in states.values())
+        return Unit(UnitVerb.RESTART, action.units) if runs else action
+
     def _change_packages(self, action: ChangePackages) -> Receipt:
         from reconciler.host.apt.changes import change_packages  # few applies have packages
 
         if self.root != "/":
             raise ActionFailed("no package manager answers", "a tree has none that runs")
         self._files.sync()  # a source of packages may be among what was written
+        self._packages_changed = True
         try:
             return change_packages(self, action)
         finally:

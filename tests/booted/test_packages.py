@@ -82,7 +82,6 @@ def test_packages_come_stay_and_go(booted: BootedHost) -> None:
     booted.run("apt-get", "install", "-y", "-q", "unwanted", "kept")
     declare(booted, {"served": {}, "kept": {"hold": True}, "unwanted": {"state": "absent"}})
     text = plan(booted).stdout
-    print(text)
 
     assert "install served" in text
     assert "remove unwanted" in text
@@ -103,11 +102,9 @@ def test_packages_come_stay_and_go(booted: BootedHost) -> None:
     declare(booted, {"served": {"at_least": "2.0"}})
 
     text = plan(booted).stdout
-    print(text)
 
     assert "at_least" in text
     done = apply(booted)
-    print(done.stdout)
 
     assert 0 == done.returncode
     assert "installed install 2.0" == status(booted, "served")
@@ -155,6 +152,43 @@ def test_what_is_not_declared_does_not_go(booted: BootedHost) -> None:
     assert 0 == apply(booted).returncode
     assert "installed install 1.0" == status(booted, "failing")
     assert 0 == plan(booted).returncode
+
+
+VENDOR = r"""
+web() {
+    d=$(mktemp -d); mkdir -p "$d/DEBIAN" "$d/usr/lib/systemd/system"; chmod 755 "$d"
+    printf 'Package: webd\nVersion: 1\nArchitecture: all\nMaintainer: t <t@example.org>\nDescription: t\n' \
+        > "$d/DEBIAN/control"
+    printf '[Service]\nExecStart=/usr/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n' \
+        > "$d/usr/lib/systemd/system/webd.service"
+    printf '#!/bin/sh\nsystemctl daemon-reload\nsystemctl start webd.service\n' > "$d/DEBIAN/postinst"
+    chmod 755 "$d/DEBIAN/postinst"
+    dpkg-deb --build --root-owner-group "$d" /srv/repo/webd_1_all.deb > /dev/null
+}
+web
+index
+"""
+
+
+def test_a_unit_of_a_package_runs_with_its_drop_in(booted: BootedHost) -> None:
+    """A package of the plan brings a unit and starts it; after the one apply it runs with the drop-in that the
+    spec has for it.
+    """
+    script(booted, VENDOR)
+    service = {"unit": "vendor", "environment": {"COLOUR": "green"}, "state": "running"}
+    declare(booted, {"webd": {}}, services={"webd": service})
+    text = plan(booted).stdout
+
+    assert "webd.service is not known before the apply" in text
+
+    done = apply(booted)
+    process = booted.show("webd.service", "MainPID", "ActiveState")
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert "active" == process["ActiveState"]
+    assert "COLOUR=green" in booted.read(f"/proc/{process['MainPID']}/environ").split("\0")
+    assert 0 == plan(booted).returncode
+    assert "No changes" in plan(booted).stdout
 
 
 def test_a_source_and_its_package_come_in_one_apply(booted: BootedHost) -> None:

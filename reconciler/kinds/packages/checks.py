@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
@@ -10,12 +11,18 @@ from reconciler.core.basis import TreeBasis
 from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, error, warning
 from reconciler.core.host import HostView, Transaction, Unreadable, UnsafePath
-from reconciler.core.spec import Spec
+from reconciler.core.spec import Declared, Spec
 from reconciler.formats.packages import version
 from reconciler.kinds.packages.observe import installed
 from reconciler.kinds.packages.steps import actions
 
 _SOURCES = "/etc/apt/"
+_NEEDED = re.compile(
+    r"openssh-s(?:erver|ftp-server)|sudo(?:-ldap)?|systemd(?:-sysv|-resolved|-timesyncd)?|udev|dbus|libpam-.*"
+    r"|login|passwd|apt|dpkg|bash|dash|coreutils|util-linux|mount|init|libc6|base-files|python3(?:-minimal)?"
+    r"|ifupdown|netplan\.io|network-manager|linux-image-.*|grub-.*"
+)
+"""Packages by which people get in and become root, and a host starts and reaches its network."""
 _NAMED = 30
 """Names that a warning tells; the others are counted."""
 
@@ -71,9 +78,7 @@ def _judged(foreseen: Transaction, action: ChangePackages, own: Sequence[Change]
     come = [f"{name} {text}" for name, text in foreseen.new if name not in names]
     come += [f"{name} {before} -> {after}" for name, before, after in foreseen.upgraded if name not in names]
     if come:
-        yield warning(
-            f"{len(come)} more packages come along", f"{_listed(come)}.", **_at(own[0], "packages-along")
-        )
+        yield warning(_along(len(come)), f"{_listed(come)}.", **_at(own[0], "packages-along"))
     coming = {**dict(foreseen.new), **{name: after for name, _, after in foreseen.upgraded}}
     for wanted in action.install:
         name, _, wish = wanted.partition(">=")
@@ -82,6 +87,10 @@ def _judged(foreseen: Transaction, action: ChangePackages, own: Sequence[Change]
             yield warning(
                 f"no source has {name} {wish}", detail, **_at(names[name.partition(":")[0]], "packages-old")
             )
+
+
+def _along(number: int) -> str:
+    return "1 more package comes along" if number == 1 else f"{number} more packages come along"
 
 
 def _broken(view: HostView, own: Sequence[Change]) -> Iterator[Diagnostic]:
@@ -122,3 +131,18 @@ def _listed(names: Sequence[str]) -> str:
 def _at(change: Change, rule: str) -> dict[str, object]:
     declared = change.part.declared if change.part else change.declared
     return {"address": change.address, "source": declared.source if declared else None, "rule": rule}
+
+
+def lint(declared: Declared) -> Iterator[Diagnostic]:
+    """An error where a package would go without which nobody gets in, or nothing can be mended."""
+    name = declared.address.name.partition(":")[0]
+    if getattr(declared.resource, "state", "") != "absent" or not _NEEDED.fullmatch(name):
+        return
+    detail = "Without it nobody gets in or becomes root, or the host does not start. Remove it by hand."
+    yield error(
+        f"{name} is not removed here",
+        detail,
+        address=declared.address,
+        source=declared.source,
+        rule="packages-needed",
+    )

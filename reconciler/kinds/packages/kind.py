@@ -111,6 +111,7 @@ KIND = Kind(
     whole=False,
     unowned=True,
     reason_to_keep=reason_to_keep,
+    lint=checks.lint,
     check=checks.check,
     objections=checks.objections,
 )

@@ -169,7 +169,12 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
             for change in changes
             if change.address.kind == "files" and change.verb in (Verb.CREATE, Verb.UPDATE)
         ]
-        yield from vendor_checks.check(view, of_packages, written)
+        packages = [
+            change.address.name
+            for change in changes
+            if change.address.kind == "packages" and change.verb is Verb.CREATE
+        ]
+        yield from vendor_checks.check(view, of_packages, written, packages)
     from reconciler.kinds.services import checks  # only where something changes
 
     yield from units.check_together(

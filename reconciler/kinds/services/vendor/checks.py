@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from reconciler.core.changes import Change, Observed, Part
@@ -19,10 +19,12 @@ from reconciler.kinds.shared.unit_fields import State
 _QUADLETS = ("/etc/containers/systemd/", "/usr/share/containers/systemd/", "/run/containers/systemd/")
 
 
-def check(view: HostView, changes: Sequence[Change], written: Collection[str]) -> Iterator[Diagnostic]:
+def check(
+    view: HostView, changes: Sequence[Change], written: Collection[str], packages: Sequence[str]
+) -> Iterator[Diagnostic]:
     """Yield units that do not exist or cannot be as declared, and drop-ins of others.
 
-    `written` has the paths that this plan writes.
+    `written` has the paths that this plan writes, `packages` the packages that come with it.
     """
     for change in changes:
         if change.part is None or change.observed.facts(VendorFacts).unit is None:
@@ -30,7 +32,12 @@ def check(view: HostView, changes: Sequence[Change], written: Collection[str]) -
         service, vendor_unit = service_of(change.part), vendor_unit_of(change.observed)
         missing = vendor_unit.absent and not _is_absence(change)
         source = _made_of(view, vendor_unit.name, service, written) if missing else ""
-        problems = [_coming(vendor_unit, source)] if source else _problems(change, service, vendor_unit)
+        if missing and packages and not source:
+            problems: Iterable[Diagnostic] = [_packaged(vendor_unit, packages)]
+        elif source:
+            problems = [_coming(vendor_unit, source)]
+        else:
+            problems = _problems(change, service, vendor_unit)
         for problem in problems:
             yield replace(problem, address=change.address, source=change.part.declared.source)
 
@@ -77,6 +84,14 @@ def _coming(vendor_unit: VendorUnit, source: str) -> Diagnostic:
     return warning(f"unit {vendor_unit.name} is not known before the apply", detail, rule="generated-unit")
 
 
+def _packaged(vendor_unit: VendorUnit, packages: Sequence[str]) -> Diagnostic:
+    detail = (
+        f"A package of this plan is to bring it ({', '.join(packages)}). Whether it does is seen when it"
+        " is installed; until then nothing is known of it."
+    )
+    return warning(f"unit {vendor_unit.name} is not known before the apply", detail, rule="packaged-unit")
+
+
 def _problems(change: Change, service: Service, vendor_unit: VendorUnit) -> Iterator[Diagnostic]:
     if vendor_unit.alias_of:
         alias_of = vendor_unit.alias_of
@@ -96,8 +111,8 @@ def _problems(change: Change, service: Service, vendor_unit: VendorUnit) -> Iter
         )
     elif vendor_unit.absent and not _is_absence(change):
         detail = (
-            f"Install the package that brings it, often `apt-get install {change.address.name}` (`apt-file"
-            f" search {vendor_unit.name}` tells), or leave `unit: vendor` out and declare it whole."
+            f"Declare the package that brings it under `packages:`, often `{change.address.name}: {{}}`"
+            f" (`apt-file search {vendor_unit.name}` tells), or leave `unit: vendor` out and declare it all."
         )
         yield error(f"unit {vendor_unit.name} does not exist", detail, rule="vendor-unit")
     elif (
