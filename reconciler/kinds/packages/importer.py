@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from reconciler.core.host import HostView
 from reconciler.formats.packages import dpkg_status
 from reconciler.kinds.packages.observe import installed
-from reconciler.kinds.shared.importing import Asked, Found
+from reconciler.kinds.shared.importing import Asked, Candidate
 
 PLACES = ()
 _EXTENDED = "/var/lib/apt/extended_states"
@@ -15,7 +15,7 @@ _SYSTEM = ("required", "important", "standard")
 """Priorities of what every Debian has."""
 
 
-def find(view: HostView, asked: Asked) -> Iterator[Found]:
+def find(view: HostView, asked: Asked) -> Iterator[Candidate]:
     """Yield the installed packages that did not come along with others, and are not what every host has.
 
     Raises Unreadable, UnsafePath.
@@ -27,4 +27,4 @@ def find(view: HostView, asked: Asked) -> Iterator[Found]:
     for name, package in sorted(installed(view).items()):
         chosen = package.installed and ":" not in name and name not in along
         if chosen and package.priority not in _SYSTEM:
-            yield Found("packages", name, {"hold": True} if package.held else {})
+            yield Candidate("packages", name, {"hold": True} if package.held else {})
