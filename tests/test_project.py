@@ -330,6 +330,17 @@ def test_the_glossary_has_only_words_that_the_code_uses() -> None:
         ("engine/inputs.py", "Request"),
         ("engine/run_state.py", "Run"),
         ("kinds/shared/schedule/part.py", "Job"),
+        ("engine/inputs.py", "Situation"),
+        ("core/spec.py", "Spec"),
+        ("core/state.py", "Memory"),
+        ("core/journal.py", "PastRun"),
+        ("audit/model.py", "Check"),
+        ("audit/model.py", "Result"),
+        ("audit/model.py", "Report"),
+        ("formats/audit/policy.py", "Policy"),
+        ("formats/file_scan.py", "ScannedEntry"),
+        ("formats/backups/manifest.py", "Manifest"),
+        ("formats/backups/record.py", "Record"),
     ],
 )
 def test_every_field_says_what_it_is(file: str, name: str) -> None:

@@ -1,4 +1,4 @@
-"""`hold`: resources that an apply leaves alone for a time, with who asked for it and why. DESIGN §3."""
+"""`hold`: resources that an apply leaves alone for a time, with who asked for it and why."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Verb(StrEnum):
 
 
 class Origin(StrEnum):
-    """The row of the truth table (DESIGN §2) that a difference belongs to."""
+    """Whose doing a difference is, as applied, present and declared values tell."""
 
     INTENT = "spec_changed"
     DRIFT = "drift"
