@@ -58,9 +58,13 @@ class Snippet:
     """The lines of a spec with which the finding is gone."""
 
     path: tuple[str | int, ...]
-    """The place in the spec: `("users", "alice", "groups")`."""
+    """The place in the spec: `("users", "alice", "groups")`; empty: the value has sections."""
     value: Any
     """JSON-able data."""
+    file: str = ""
+    """The file of the spec that has the place, or would have it; empty without a spec."""
+    line: int = 0
+    """The line of the resource in it, or of its section."""
 
 
 @frozen

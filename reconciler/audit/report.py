@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from reconciler.audit.model import Report, Result, Status
+from reconciler.audit.model import Report, Result, Snippet, Status
 from reconciler.audit.registry import area_title
 
 FORMAT_VERSION = "1.0"
@@ -78,8 +78,15 @@ def _row(result: Result) -> dict[str, Any]:
         "check_remediation": check.remediation,
         "until": result.until,
         "cis": list(check.cis),
-        "spec": {"path": list(result.spec.path), "value": result.spec.value} if result.spec else None,
+        "spec": _spec(result.spec),
     }
+
+
+def _spec(snippet: Snippet | None) -> dict[str, Any] | None:
+    if snippet is None:
+        return None
+    place = {"file": snippet.file, "line": snippet.line} if snippet.file else {}
+    return {"path": list(snippet.path), "value": snippet.value, **place}
 
 
 def _summary(report: Report) -> dict[str, Any]:

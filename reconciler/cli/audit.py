@@ -40,6 +40,20 @@ Out = Annotated[
     ),
 ]
 
+FixSpec = Annotated[
+    bool,
+    typer.Option(
+        "--fix-spec",
+        help=(
+            "Show, as a diff, the lines of the spec with which findings are gone, as far as a spec can mend"
+            " them. Lines that the validator or a guard of the plan refuses are left out, with the reason."
+        ),
+    ),
+]
+Write = Annotated[
+    bool, typer.Option("--write", help="With --fix-spec: write these lines into the files of the spec.")
+]
+
 
 def audit(
     spec: options.Spec = "",
@@ -49,13 +63,15 @@ def audit(
     record: Record = False,
     form: options.AuditFormat = None,
     out: Out = [],  # noqa: B006  # likewise
+    fix_spec: FixSpec = False,
+    write_spec: Write = False,
     as_json: options.Json = False,
     no_color: options.NoColor = False,
 ) -> int:
     """Check the security of the host against what is safe and what the spec declares.
 
-    Works without a spec too: then nothing is declared. Changes nothing, but for the record (--record) and the
-    reports (--out).
+    Works without a spec too: then nothing is declared. Changes nothing, but for the record (--record), the
+    reports (--out) and the spec (--fix-spec --write).
     """
     from reconciler.app.audit.audit import AuditOptions, default_spec_exists
     from reconciler.app.audit.audit import audit as audit_host
@@ -63,6 +79,8 @@ def audit(
 
     form_chosen = options.chosen(form, as_json)
     forms, wrong = files_of(out, form_chosen if form or as_json else "")
+    if fix_spec or write_spec:
+        wrong = wrong or _fix_misuse(fix_spec, bool(record or form or out or as_json))
     if wrong := wrong or _misuse(only, record and bool(root or snapshot or only)):
         output.complain([wrong], no_color)
         return ExitCode.USAGE
@@ -71,22 +89,32 @@ def audit(
         return ExitCode.ERROR
     form_chosen = "text" if out else form_chosen
     as_json, is_comment = form_chosen == "json", form_chosen == "markdown"
-    declared = None
+    declared, loaded = None, None
     if spec or default_spec_exists(root, snapshot):
         loaded = output.load(spec, "", root)
         if not loaded.ok:
             return output.without_plan(loaded.diagnostics, as_json, no_color, markdown=is_comment)
         declared = loaded.spec
-    audited = audit_host(declared, AuditOptions(root, snapshot, tuple(only)), output.timestamp())
+    chosen = AuditOptions(root, snapshot, tuple(only))
+    audited = audit_host(declared, chosen, output.timestamp())
     if audited.report is None:
         problems = [audited.problem] if audited.problem else []
         host = declared.host if declared is not None else ""
         return output.without_plan(problems, as_json, no_color, markdown=is_comment, host=host)
+    if fix_spec:
+        from reconciler.cli.shared.fix_spec import fix
+
+        return fix(loaded, audited.report, chosen, write=write_spec, no_color=no_color)
     from reconciler.app.audit.history import compared
     from reconciler.audit.report import report_data
     from reconciler.render.masking import mask
 
-    data = mask(report_data(audited.report))
+    report = audited.report
+    if loaded is not None:
+        from reconciler.app.audit.fix_text import placed
+
+        report = placed(report, loaded)
+    data = mask(report_data(report))
     if not (root or snapshot or only):
         data["since"] = _kept(data, no_color) if record else compared(data)
     _print(data, no_color, form_chosen)
@@ -111,6 +139,18 @@ def _misuse(only: Sequence[str], is_part: bool) -> Diagnostic | None:
     if is_part:
         detail = "--record keeps the whole audit of this host: leave --root, --snapshot and --only out"
         return error("cannot be recorded", detail)
+    return None
+
+
+def _fix_misuse(is_fix: bool, is_report: bool) -> Diagnostic | None:
+    """What is wrong with the command line of --fix-spec."""
+    from reconciler.core.diagnostic import error
+
+    if not is_fix:
+        return error("nothing to write", "--write belongs to --fix-spec")
+    if is_report:
+        detail = "--fix-spec prints a diff: leave --format, --json, --out and --record out"
+        return error("two answers", detail)
     return None
 
 

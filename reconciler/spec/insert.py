@@ -54,7 +54,7 @@ def insert(data: bytes, section: str, name: str, fields: Sequence[tuple[str, Any
         raise CannotInsert("the file cannot be read as YAML; run `reconciler validate` on it")
     if name in (before.get(section) or {}):
         raise CannotInsert(f"{section}.{name} is in this file already")
-    expected = _plain(before)
+    expected = plain_data(before)
     expected[section] = {**(expected.get(section) or {}), name: {key: value for key, value, _ in fields}}
     for candidate in _candidates(data.decode("utf-8"), section, name, fields):
         reparsed = parse(candidate.encode())
@@ -66,17 +66,18 @@ def insert(data: bytes, section: str, name: str, fields: Sequence[tuple[str, Any
     )
 
 
-def _plain(value: Any) -> Any:
+def plain_data(value: Any) -> Any:
+    """Return the data without positions."""
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain_data(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [plain_data(item) for item in value]
     return value
 
 
 def _same(root: Any, expected: Any, section: str) -> bool:
     """Whether the data of `root` is the expected one, with sections and resources in the same order."""
-    data = _plain(root)
+    data = plain_data(root)
     return (
         bool(data == expected)
         and list(data) == list(expected)
@@ -88,14 +89,14 @@ def _candidates(text: str, section: str, name: str, fields: Sequence[tuple[str, 
     """Texts with the new lines at each line that may be right, the best first. Raises CannotInsert."""
     from ruamel.yaml import YAML
 
-    lines, root = _lines(text), YAML(typ="rt", pure=True).compose(text)
+    lines, root = lines_of(text), YAML(typ="rt", pure=True).compose(text)
     if root.flow_style:
         raise CannotInsert(
             "the file is written in braces, as JSON is; lines cannot be added to that. Write it in lines, or"
             " add it by hand"
         )
     entry = next((pair for pair in root.value if pair[0].value == section), None)
-    step = _step(root)
+    step = step_of(root)
     if entry is None:
         block = [f"{section}:", *_block(name, fields, step, step)]
         at = max(
@@ -103,7 +104,7 @@ def _candidates(text: str, section: str, name: str, fields: Sequence[tuple[str, 
             default=len(lines),
         )
         for line_number in dict.fromkeys((at, len(lines))):
-            yield _with(text, lines, line_number, ["", *block])
+            yield with_lines(text, lines, line_number, ["", *block])
         return
     key, value = entry
     empty = value.id == "scalar" or not value.value  # the file is valid, so a scalar can only be a null
@@ -119,8 +120,8 @@ def _candidates(text: str, section: str, name: str, fields: Sequence[tuple[str, 
             start, end = value.start_mark.index, value.end_mark.index
             lead = len(text[:start]) - len(text[:start].rstrip(" "))
             text = text[: start - lead] + text[end:]
-            lines = _lines(text)
-        yield _with(
+            lines = lines_of(text)
+        yield with_lines(
             text, lines, key.start_mark.line + 1, _block(name, fields, key.start_mark.column + step, step)
         )
         return
@@ -128,16 +129,16 @@ def _candidates(text: str, section: str, name: str, fields: Sequence[tuple[str, 
     first = value.value[-1][0].start_mark.line + 1
     end = value.end_mark.line if value.end_mark.index < len(text) else len(lines)
     at = end
-    while at > first and _foreign(lines[at - 1], indent):
+    while at > first and is_foreign(lines[at - 1], indent):
         at -= 1
-    separated = _separated(lines, [pair[0].start_mark.line for pair in value.value])
+    apart = separated(lines, [pair[0].start_mark.line for pair in value.value])
     for line_number in dict.fromkeys((at, end)):
-        yield _with(
-            text, lines, line_number, ([""] if separated else []) + _block(name, fields, indent, step)
+        yield with_lines(
+            text, lines, line_number, ([""] if apart else []) + _block(name, fields, indent, step)
         )
 
 
-def _foreign(line: str, indent: int) -> bool:
+def is_foreign(line: str, indent: int) -> bool:
     """Whether a line before the next section does not belong to this one: it is blank, or a comment further
     to the left.
     """
@@ -145,14 +146,14 @@ def _foreign(line: str, indent: int) -> bool:
     return not bare or (bare.startswith("#") and len(line) - len(line.lstrip(" ")) < indent)
 
 
-def _separated(lines: Sequence[str], starts: Sequence[int]) -> bool:
+def separated(lines: Sequence[str], starts: Sequence[int]) -> bool:
     """Whether resources are set apart by blank lines."""
     return len(starts) > 1 and all(
         any(not line.strip() for line in lines[start:next_start]) for start, next_start in pairwise(starts)
     )
 
 
-def _step(root: Any) -> int:
+def step_of(root: Any) -> int:
     """The number of columns by which the file indents."""
     for _, value in root.value:
         if value.id == "mapping" and not value.flow_style and value.value:
@@ -168,7 +169,7 @@ def _block(name: str, fields: Sequence[tuple[str, Any, str]], indent: int, step:
     return [head, *(f"{text:<{width}}  # {comment}" if comment else text for text, comment in texts)]
 
 
-def _lines(text: str) -> list[str]:
+def lines_of(text: str) -> list[str]:
     """The lines without their ends (Windows ones were refused before); text after the last end is a line
     too.
     """
@@ -176,7 +177,7 @@ def _lines(text: str) -> list[str]:
     return lines[:-1] if not lines[-1] else lines
 
 
-def _with(text: str, lines: Sequence[str], at: int, block: Sequence[str]) -> str:
+def with_lines(text: str, lines: Sequence[str], at: int, block: Sequence[str]) -> str:
     """The text with these lines after line number `at`; a file without a line end at its end gets none."""
     if at >= len(lines) and not text.endswith("\n"):
         return "\n".join((text, *block))

@@ -15,6 +15,11 @@ from typing import Any
 import pytest
 
 from reconciler.app.schema import document_schema
+from reconciler.core.diagnostic import errors
+from reconciler.host.spec_source.source import StdinReader
+from reconciler.kinds import discover
+from reconciler.policy.lint import lint
+from reconciler.spec.load import load
 from tests.audit.planted import Fault, planted
 from tests.booted.booted import BootedHost
 from tests.booted.rootfs import SUITE
@@ -76,6 +81,19 @@ def check_failed(data: dict[str, Any], name: str) -> None:
     assert failed[0]["evidence"]["actual"]
 
 
+def check_snippet(row: dict[str, Any]) -> None:
+    """The lines that a finding says mend it are of a kind of ours, and the validator takes them."""
+    if row["spec"] is None:
+        return
+    value = row["spec"]["value"]
+    for key in reversed(row["spec"]["path"]):
+        value = {key: value}
+    document = {"version": 1, "host": "testhost", **value}
+    spec, problems = load(StdinReader(json.dumps(document).encode()), discover())
+    assert spec is not None, (row["id"], row["object"], problems)
+    assert errors([*problems, *lint(spec, discover())]) == []
+
+
 @pytest.mark.parametrize("suite", SUITES)
 def test_planted_faults_are_found(suite: str) -> None:
     """On one host: every check passes before its fault is planted, and fails after, live and from a snapshot."""
@@ -89,6 +107,8 @@ def test_planted_faults_are_found(suite: str) -> None:
         host.reconciler("snapshot", "--out", "/root/snapshot.json")
         recorded = audited(host, "--snapshot", "/root/snapshot.json")
 
+    for row in faulty["checks"]:
+        check_snippet(row)
     for name in TOGETHER:
         check_passed(clean, name)
         check_failed(faulty, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from reconciler.audit.facts import Facts
+from reconciler.audit.mends import directory
 from reconciler.audit.model import Fail, Finding, NotApplicable, NotKnown, Severity, Snippet
 from reconciler.audit.registry import check
 from reconciler.core.host import FileType, HostError
@@ -107,7 +108,7 @@ def at_is_allowed_to_some(facts: Facts) -> Iterator[Finding]:
 )
 def roots_home_is_closed(facts: Facts) -> Iterator[Finding]:
     """Owner and mode of /root."""
-    yield from _misgiven(facts, "/root", 0o700, ("root",), kind="directories")
+    yield from _misgiven(facts, "/root", 0o700, ("root",))
 
 
 @check(
@@ -175,9 +176,7 @@ def programs_are_unchanged(facts: Facts) -> Iterator[Finding]:
         yield NotKnown("the rest of the programs", f"the time was up after {answer.checked}")
 
 
-def _misgiven(
-    facts: Facts, path: str, mask: int, groups: Sequence[str], *, kind: str = ""
-) -> Iterator[Finding]:
+def _misgiven(facts: Facts, path: str, mask: int, groups: Sequence[str]) -> Iterator[Finding]:
     """Yield the finding about a path that gives more than the mask, or is not root's.
 
     A link counts as what root made it, by its owner.
@@ -192,8 +191,8 @@ def _misgiven(
     too_much = int(entry.mode, 8) & ~mask if entry.type is not FileType.LINK else 0
     if too_much or entry.owner != "root" or (entry.group not in groups and int(entry.mode, 8) & 0o020):
         expected = f"at most {mask:04o} root:{' or root:'.join(groups)}"
-        access = {"mode": f"{int(entry.mode, 8) & mask:04o}", "owner": "root", "group": groups[0]}
-        snippet = Snippet((kind, path), access) if kind else None
+        group = entry.group if entry.group in groups else groups[0]
+        snippet = directory(path, entry, int(entry.mode, 8) & mask, group=group)
         yield Fail(path, expected, f"{entry.mode} {entry.owner}:{entry.group}", path, spec=snippet)
 
 
@@ -202,11 +201,20 @@ def _allowed(facts: Facts, program: str, path: str, group: str) -> Iterator[Find
         raise NotApplicable(f"{program} is not there")
     if facts.entry(path) is None:
         snippet = Snippet(
-            ("files", path), {"content": "root\n", "mode": "0640", "owner": "root", "group": group}
+            ("files", path), {"content": _users_of(facts), "mode": "0640", "owner": "root", "group": group}
         )
         yield Fail(path, "a list of accounts", "not there: every account may", spec=snippet)
         return
     yield from _misgiven(facts, path, 0o644, ("root", group))
+
+
+def _users_of(facts: Facts) -> str:
+    """Root and the accounts that have a crontab now, one a line."""
+    try:
+        names = facts.names(_CRONTABS)
+    except HostError:
+        names = ()
+    return "".join(f"{name}\n" for name in dict.fromkeys(("root", *names)))
 
 
 def _has_password(facts: Facts, path: str) -> bool:

@@ -14,6 +14,7 @@ from reconciler.formats.audit.capabilities import POWERFUL, names_of
 from reconciler.formats.audit.files import parse_packages
 from reconciler.formats.audit.known_programs import CAPABLE, SET_ID
 from reconciler.formats.file_scan import FileScan, ScannedEntry, Scope, parse_scan
+from reconciler.policy.paths import reason
 from reconciler.policy.root_reach.programs import shell_from
 
 _HARMLESS_DEVICES = frozenset(("1:3", "1:5", "1:7", "1:8", "1:9", "5:0", "5:2", "0:0"))
@@ -109,12 +110,12 @@ def world_writable_files(facts: Facts) -> Iterator[Finding]:
 def world_writable_directories(facts: Facts) -> Iterator[Finding]:
     """Directories that others may write, without the sticky bit."""
     scan = file_scan(facts)
-    users = {user.uid: user.name for user in account_files.users(facts.view)}
-    groups = {group.gid: group.name for group in account_files.groups(facts.view)}
+    users = {user.uid: user.name for user in reversed(account_files.users(facts.view))}
+    groups = {group.gid: group.name for group in reversed(account_files.groups(facts.view))}
     allowed = facts.policy.world_writable
     for entry in (entry for entry in scan.of("open-directory") if entry.path not in allowed):
         access = {"mode": f"1{entry.mode[1:]}", "owner": users.get(entry.uid), "group": groups.get(entry.gid)}
-        is_known = all(access.values()) and entry.path == shown(entry.path)
+        is_known = all(access.values()) and entry.path == shown(entry.path) and not reason(entry.path, "")
         snippet = Snippet(("directories", entry.path), access) if is_known else None
         yield Fail(shown(entry.path), "the sticky bit (1777)", rights(facts, entry), spec=snippet)
     yield from rest(scan, "open-directory")

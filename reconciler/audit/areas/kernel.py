@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from reconciler.audit.facts import Facts
+from reconciler.audit.mends import kernel_settings
 from reconciler.audit.model import RUNNING, Check, Fail, Finding, NotKnown, Severity
 from reconciler.audit.registry import check
 from reconciler.core.host import HostError
@@ -45,7 +46,9 @@ def _setting(
             except FileNotFoundError:
                 continue
             if value not in good:
-                yield Fail(name, " or ".join(good), value, f"/proc/sys/{name.replace('.', '/')}")
+                path = f"/proc/sys/{name.replace('.', '/')}"
+                mend = kernel_settings(id, dict.fromkeys(names, good[0]))
+                yield Fail(name, " or ".join(good), value, path, spec=mend)
 
     return made(look)
 

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from reconciler.audit.facts import Facts
-from reconciler.audit.model import RUNNING, Fail, NotApplicable, Severity, Snippet
+from reconciler.audit.mends import directory, file, service
+from reconciler.audit.model import RUNNING, Fail, NotApplicable, Severity
 from reconciler.audit.registry import check
 from reconciler.core.host import FileType
 from reconciler.formats.audit.logs import parse_storage
 
 _DIRECTORY = "/var/log"
 _JOURNAL = f"{_DIRECTORY}/journal"
-_KEPT = "/etc/systemd/journald.conf.d/50-persistent.conf"
+_KEPT = "/etc/systemd/journald.conf.d/zz-audit-persistent.conf"
+"""The last of the drop-ins counts."""
 _OTHERS = ("rsyslog.service", "syslog-ng.service")
 _SECRETIVE = ("auth.log", "btmp", "secure", "audit", "sudo-io", "sudo.log")
 """Logs with text that people typed in the wrong field, passwords among it; each with its older parts."""
@@ -40,7 +42,8 @@ def log_is_kept(facts: Facts) -> Iterator[Fail]:
     states = facts.view.units(_OTHERS)
     if all(states[unit].active != "active" for unit in _OTHERS):
         actual = f"Storage={storage}" + (f", and no {_JOURNAL}" if storage == "auto" else "")
-        mend = Snippet(("files", _KEPT, "content"), "[Journal]\nStorage=persistent\n")
+        reader = {"unit": "vendor", "state": "running", "watch": [_KEPT.rpartition("/")[0]]}
+        mend = file(_KEPT, "[Journal]\nStorage=persistent\n", services={"systemd-journald": reader})
         yield Fail("journald", "Storage=persistent", actual, "systemd/journald.conf", spec=mend)
 
 
@@ -61,7 +64,8 @@ def logs_are_not_for_everybody(facts: Facts) -> Iterator[Fail]:
         if entry is None or entry.type not in (FileType.FILE, FileType.DIRECTORY):
             continue
         if int(entry.mode, 8) & 0o004:
-            yield Fail(path, "nothing for others", entry.mode, path)
+            mend = directory(path, entry, int(entry.mode, 8) & ~0o007, entry.owner, entry.group)
+            yield Fail(path, "nothing for others", entry.mode, path, spec=mend)
 
 
 @check(
@@ -99,4 +103,5 @@ def auditd_runs(facts: Facts) -> Iterator[Fail]:
     if state.load == "not-found":
         raise NotApplicable("auditd is not installed")
     if state.active != "active":
-        yield Fail(_AUDITD, "active", f"{state.load}, {state.active}", _AUDITD)
+        mend = service("auditd", state="running", enabled=True)
+        yield Fail(_AUDITD, "active", f"{state.load}, {state.active}", _AUDITD, spec=mend)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from reconciler.audit.facts import Facts
+from reconciler.audit.mends import kernel_settings
 from reconciler.audit.model import RUNNING, Fail, Severity
 from reconciler.audit.registry import check
 from reconciler.formats.audit.routing import Settings, parse_network
@@ -43,9 +44,9 @@ def nothing_is_passed_on(facts: Facts) -> Iterator[Fail]:
     for family, settings in network(facts).items():
         is_meant = any(_VIRTUAL.match(name) for name in settings)
         if not is_meant and _value(settings, "all", "forwarding") not in ("0", ""):
-            yield Fail(
-                f"net.{family}.conf.all.forwarding", "0", _value(settings, "all", "forwarding"), "sysctl"
-            )
+            name, value = f"net.{family}.conf.all.forwarding", _value(settings, "all", "forwarding")
+            mend = kernel_settings(f"routing-forwarding-{family}", {name: "0"})
+            yield Fail(name, "0", value, "sysctl", spec=mend)
 
 
 @check(
@@ -108,7 +109,9 @@ def cookies_are_on(facts: Facts) -> Iterator[Fail]:
     except FileNotFoundError:
         return
     if value == "0":
-        yield Fail("net.ipv4.tcp_syncookies", "1", value, "/proc/sys/net/ipv4/tcp_syncookies")
+        mend = kernel_settings("routing-syn-cookies", {"net.ipv4.tcp_syncookies": "1"})
+        path = "/proc/sys/net/ipv4/tcp_syncookies"
+        yield Fail("net.ipv4.tcp_syncookies", "1", value, path, spec=mend)
 
 
 def _on_interfaces(facts: Facts, name: str, takes: Callable[[str, Settings, str], bool]) -> Iterator[Fail]:
@@ -120,10 +123,13 @@ def _on_interfaces(facts: Facts, name: str, takes: Callable[[str, Settings, str]
             where = ", ".join(bad[:_MOST_NAMED]) + (
                 f" and {len(bad) - _MOST_NAMED} more" if len(bad) > _MOST_NAMED else ""
             )
-            yield Fail(f"net.{family}.conf.all.{name}", _ADVICE[name], f"not in force on {where}", "sysctl")
+            mend = kernel_settings(f"routing-{family}-{name}", {f"net.{family}.conf.*.{name}": _MEND[name]})
+            actual = f"not in force on {where}"
+            yield Fail(f"net.{family}.conf.all.{name}", _ADVICE[name], actual, "sysctl", spec=mend)
 
 
 _ADVICE = {"accept_redirects": "0", "accept_source_route": "0", "rp_filter": "1 or 2"}
+_MEND = _ADVICE | {"rp_filter": "2"}
 
 
 def _takes_redirects(family: str, settings: Settings, interface: str) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from reconciler.audit.facts import Facts
+from reconciler.audit.mends import directory, sshd_setting
 from reconciler.audit.model import Fail, Finding, NotKnown, Severity
 from reconciler.audit.persons import first_person
 from reconciler.audit.registry import check
@@ -27,6 +29,13 @@ _WEAK: Mapping[str, re.Pattern[str]] = {
     "pubkeyacceptedalgorithms": re.compile(r"ssh-rsa(?:-cert.*)?|ssh-dss.*"),
 }
 """Algorithms that rest on SHA-1 signatures, MD5, short groups, or ciphers that leak; not HMAC with SHA-1."""
+_SPELLED = {
+    "kexalgorithms": "KexAlgorithms",
+    "ciphers": "Ciphers",
+    "macs": "MACs",
+    "hostkeyalgorithms": "HostKeyAlgorithms",
+    "pubkeyacceptedalgorithms": "PubkeyAcceptedAlgorithms",
+}
 _EDIT = "Write `{0}` into a file in /etc/ssh/sshd_config.d, and systemctl reload ssh."
 
 
@@ -52,7 +61,7 @@ def no_passwords_over_ssh(facts: Facts) -> Iterator[Finding]:
         exposed = {who} & opened if who else opened - (set() if is_for_root else {"root"})
         for name in ("PasswordAuthentication", "KbdInteractiveAuthentication"):
             if exposed and "yes" in settings.get(name.lower(), ()):
-                yield Fail(_object(name, who), "no", "yes", "sshd -T")
+                yield _fail(facts, (name, who), ("no", "yes"), "no" if _keys_suffice(facts, opened) else "")
 
 
 @check(
@@ -66,7 +75,7 @@ def no_passwords_over_ssh(facts: Facts) -> Iterator[Finding]:
 )
 def root_needs_a_key(facts: Facts) -> Iterator[Finding]:
     """PermitRootLogin."""
-    yield from _wrong(facts, "PermitRootLogin", ("yes",), "prohibit-password or no")
+    yield from _wrong(facts, "PermitRootLogin", ("yes",), "prohibit-password or no", "prohibit-password")
 
 
 @check(
@@ -127,7 +136,7 @@ def no_user_environment(facts: Facts) -> Iterator[Finding]:
             continue
         for value in settings.get("permituserenvironment", ()):
             if value != "no":
-                yield Fail(_object("PermitUserEnvironment", who), "no", value, "sshd -T")
+                yield _fail(facts, ("PermitUserEnvironment", who), ("no", value), "no")
 
 
 @check(
@@ -161,7 +170,7 @@ def attempts_are_few(facts: Facts) -> Iterator[Finding]:
             continue
         for value in settings.get("maxauthtries", ()):
             if value.isdecimal() and int(value) > _MOST_ATTEMPTS:
-                yield Fail(_object("MaxAuthTries", who), f"at most {_MOST_ATTEMPTS}", value, "sshd -T")
+                yield _fail(facts, ("MaxAuthTries", who), (f"at most {_MOST_ATTEMPTS}", value), "4")
 
 
 @check(
@@ -192,9 +201,12 @@ def algorithms_are_sound(facts: Facts) -> Iterator[Fail]:
     """Every algorithm in force that is known to be broken."""
     settings = facts.parsed("sshd", parse_settings)
     for name, weak in _WEAK.items():
-        for algorithm in ",".join(settings.get(name, ())).split(","):
+        accepted = ",".join(settings.get(name, ())).split(",")
+        for algorithm in accepted:
             if weak.fullmatch(algorithm):
-                yield Fail(f"{name} {algorithm}", "left out", "accepted", "sshd -T")
+                sound = [word for word in accepted if not weak.fullmatch(word)]
+                mend = sshd_setting(facts, _SPELLED[name], ",".join(sound)) if sound else None
+                yield Fail(f"{name} {algorithm}", "left out", "accepted", "sshd -T", spec=mend)
 
 
 @check(
@@ -215,7 +227,10 @@ def configuration_is_roots(facts: Facts) -> Iterator[Finding]:
             yield NotKnown(path, problem.detail or problem.summary)
             continue
         if writers:
-            yield Fail(path, "only root writes it", next(iter(writers.values())).how, path)
+            how = next(iter(writers.values())).how
+            entry = facts.entry(path)
+            mend = directory(path, entry, int(entry.mode, 8) & ~0o022) if entry is not None else None
+            yield Fail(path, "only root writes it", how, path, spec=mend)
 
 
 @check(
@@ -280,8 +295,13 @@ def _accounts(facts: Facts) -> list[str]:
     return [user.name for user in sorted(users, key=lambda user: (0 < user.uid < least, user.uid))]
 
 
-def _wrong(facts: Facts, name: str, wrong: Collection[str], expected: str) -> Iterator[Finding]:
-    """Yield where a setting has one of the wrong values: for everybody, or for accounts only."""
+def _wrong(
+    facts: Facts, name: str, wrong: Collection[str], expected: str, mend: str = ""
+) -> Iterator[Finding]:
+    """Yield where a setting has one of the wrong values: for everybody, or for accounts only.
+
+    `mend` is the value to write, where `expected` is more than one.
+    """
     general = ""
     for who, settings in _settings(facts):
         if isinstance(settings, str):
@@ -290,11 +310,24 @@ def _wrong(facts: Facts, name: str, wrong: Collection[str], expected: str) -> It
         value = " ".join(settings.get(name.lower(), ()))
         general = value if not who else general
         if value in wrong and (not who or value != general):
-            yield Fail(_object(name, who), expected, value, "sshd -T")
+            yield _fail(facts, (name, who), (expected, value), mend or expected)
 
 
-def _object(name: str, who: str) -> str:
-    return f"{name} for {who}" if who else name
+def _keys_suffice(facts: Facts, opened: AbstractSet[str]) -> bool:
+    """Whether somebody has a key, and everybody who can become root and has a password has one as well."""
+    try:
+        holders = {user.name for user in facts.users if facts.keys.listed(user)}
+        without = (user for user in facts.users if user.uid and user.name in opened - holders)
+        return bool(holders) and not any(facts.becoming.of(user) for user in without)
+    except HostError:
+        return False
+
+
+def _fail(facts: Facts, setting: tuple[str, str], values: tuple[str, str], mend: str) -> Fail:
+    """The finding about a setting; one in a Match block is not mended by a line outside of it."""
+    name, who = setting
+    spec = sshd_setting(facts, name, mend) if mend and not who else None
+    return Fail(f"{name} for {who}" if who else name, *values, "sshd -T", spec=spec)
 
 
 def _size(key: authorized_keys.Key) -> str:

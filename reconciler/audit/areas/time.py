@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.audit.facts import Facts
-from reconciler.audit.model import RUNNING, Fail, NotApplicable, Severity
+from reconciler.audit.mends import service
+from reconciler.audit.model import RUNNING, Fail, NotApplicable, Severity, Snippet
 from reconciler.audit.registry import check
 from reconciler.formats.audit.time import parse_synchronised
 
@@ -38,7 +39,14 @@ def _setters(facts: Facts) -> list[str]:
 def clock_is_set(facts: Facts) -> Iterator[Fail]:
     """The services of Debian and Ubuntu that set the clock."""
     if not _setters(facts):
-        yield Fail("clock", "set by a service", "set by none")
+        yield Fail("clock", "set by a service", "set by none", spec=_started(facts))
+
+
+def _started(facts: Facts) -> Snippet | None:
+    """The service that is installed, running; none where none is."""
+    states = facts.view.units(_SETTERS)
+    unit = next((unit for unit in _SETTERS if states[unit].load == "loaded"), None)
+    return service(unit.removesuffix(".service"), state="running", enabled=True) if unit else None
 
 
 @check(
@@ -53,7 +61,8 @@ def clock_is_set_once(facts: Facts) -> Iterator[Fail]:
     """The services that set the clock, the second and further ones."""
     first, *others = _setters(facts) or [""]
     for unit in others:
-        yield Fail(unit, "not active", f"active beside {first}")
+        mend = service(unit.removesuffix(".service"), state="stopped", enabled=False)
+        yield Fail(unit, "not active", f"active beside {first}", spec=mend)
 
 
 @check(

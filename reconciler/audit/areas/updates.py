@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from reconciler.audit.facts import Facts
-from reconciler.audit.model import RUNNING, Fail, NotApplicable, Severity, Snippet
+from reconciler.audit.mends import file
+from reconciler.audit.model import RUNNING, Fail, NotApplicable, Severity
 from reconciler.audit.registry import check
 from reconciler.core.host import Unreadable
 from reconciler.formats.audit.updates import (
@@ -26,7 +27,8 @@ _FETCHED = (_LISTS, "/var/lib/apt/periodic/update-success-stamp")
 the lists themselves have the server's dates."""
 _FRESH = timedelta(days=7)
 _TIMER = "apt-daily-upgrade.timer"
-_AUTOMATIC = "/etc/apt/apt.conf.d/20auto-upgrades"
+_AUTOMATIC = "/etc/apt/apt.conf.d/zz-audit-unattended-upgrades"
+"""The last of the files counts."""
 _EVERY_DAY = 'APT::Periodic::Update-Package-Lists "1";\nAPT::Periodic::Unattended-Upgrade "1";\n'
 
 
@@ -153,7 +155,7 @@ def updates_are_unattended(facts: Facts) -> Iterator[Fail]:
     if facts.entry("/usr/bin/unattended-upgrade") is None:
         yield Fail("unattended-upgrades", expected, "not installed")
     elif not facts.parsed("apt-periodic", parse_periodic):
-        mend = Snippet(("files", _AUTOMATIC, "content"), _EVERY_DAY)
+        mend = file(_AUTOMATIC, _EVERY_DAY)
         yield Fail(
             "unattended-upgrades", expected, "switched off", "APT::Periodic::Unattended-Upgrade", spec=mend
         )

@@ -35,7 +35,7 @@ MEANINGS = {
         "With --detailed-exitcode: success, and there are changes (`plan`, complete or not), drift (`drift`)"
         " or changes made (`apply`). `backup verify`: an archive is bad, or with --compare differs from the"
         " files. `service health`, `doctor`: something is not well. `audit`: there are findings"
-        " that count (`fail_on`)."
+        " that count (`fail_on`); with --fix-spec: lines are proposed, and not written."
     ),
     ExitCode.REFUSED: (
         "Refused by policy before the first effect: a guard, a lock-out, an adoption, a protected resource,"

@@ -63,3 +63,14 @@ def by_reason(rows: Sequence[Row]) -> list[tuple[list[str], list[str], str]]:
     for (why, name), ids in checks.items():
         objects.setdefault((why, tuple(ids)), []).append(name)
     return [(list(ids), [name for name in names if name], why) for (why, ids), names in objects.items()]
+
+
+def spec_words(spec: Mapping[str, Any]) -> str:
+    """The place in the spec where a finding is mended, with what is to be there if that is short."""
+    path, value = [str(key) for key in spec["path"]], spec["value"]
+    if not path:
+        names = [f"{kind}.{name}" for kind, section in value.items() for name in section]
+        words = " and ".join(names)
+    else:
+        words = ".".join(path) + (f": {value}" if isinstance(value, str) and "\n" not in value else "")
+    return f"{words} ({spec['file']} line {spec['line']})" if spec.get("file") else words

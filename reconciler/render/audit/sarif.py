@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reconciler.render.audit.order import spec_words
 from reconciler.render.terminal import visible
 
 Row = Mapping[str, Any]
@@ -70,6 +71,8 @@ def _result(row: Row, number: int, host: str) -> dict[str, Any]:
         "locations": [_location(row, host)],
         "partialFingerprints": {"reconcilerFinding/v1": _fingerprint(row, host)},
     }
+    if row["spec"] and row["spec"].get("file"):
+        result["relatedLocations"] = [_place_in_spec(row["spec"])]
     if row["status"] == "waived":
         result["suppressions"] = [
             {"kind": "external", "status": "accepted", "justification": visible(row["why"])}
@@ -90,6 +93,18 @@ def _location(row: Row, host: str) -> dict[str, Any]:
             "region": {"startLine": 1},
         },
         "logicalLocations": [{"fullyQualifiedName": visible(f"{host}/{row['object'] or row['id']}")}],
+    }
+
+
+def _place_in_spec(spec: Row) -> dict[str, Any]:
+    """The line of the spec where the finding can be mended; its file is one of the repository."""
+    return {
+        "id": 1,
+        "physicalLocation": {
+            "artifactLocation": {"uri": _escaped(spec["file"].lstrip("/"))},
+            "region": {"startLine": spec["line"]},
+        },
+        "message": {"text": visible(f"In the spec: {spec_words(spec)}")},
     }
 
 

@@ -37,7 +37,19 @@ _SNIPPET = {
     "description": "The lines of a spec with which it is gone; null: nothing of ours does that.",
     "anyOf": [
         {"type": "null"},
-        _object({"path": {"type": "array", "items": {"type": ["string", "integer"]}}, "value": {}}),
+        {
+            "type": "object",
+            "required": ["path", "value"],
+            "properties": {
+                "path": _described(
+                    "The place in the spec; empty: the value has sections.",
+                    {"type": "array", "items": {"type": ["string", "integer"]}},
+                ),
+                "value": {},
+                "file": _described("The file of the spec that has this place, or its section.", _TEXT),
+                "line": _described("The line of the resource in it, or of its section.", _NUMBER),
+            },
+        },
     ],
 }
 _CHECK = _object(

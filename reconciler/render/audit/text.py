@@ -7,7 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from reconciler.render.audit.order import alike, by_check, by_reason, common_path, headline, remedies
+from reconciler.render.audit.order import (
+    alike,
+    by_check,
+    by_reason,
+    common_path,
+    headline,
+    remedies,
+    spec_words,
+)
 from reconciler.render.audit.schema import SEVERITIES
 from reconciler.render.terminal import count, filled, painter, visible
 
@@ -88,6 +96,9 @@ class _Page:
         path = common_path(rows)
         shown = [f"({visible(path)})"] if path else []
         yield from filled([*_pieces(text), *shown], _INDENT, _INDENT, self._width)
+        mends = [visible(spec_words(row["spec"])) for row in rows if row["spec"]]
+        if mends:
+            yield from filled(["in the spec:", *_listed(mends)], _INDENT, _INDENT, self._width)
 
     def _reasons(self, rows: Sequence[Row]) -> Iterator[str]:
         """The checks without a verdict; those with the same reason together."""
@@ -119,6 +130,9 @@ class _Page:
         if len(groups) > _FIRST:
             more = count(len(groups) - _FIRST, "more check", "more checks")
             text = f"and for {more} that failed: `reconciler audit --only ID` says what to do"
+            yield from filled(_pieces(text), "  ", " " * 5, self._width)
+        if mendable := sum(row["spec"] is not None for group in groups for row in group):
+            text = f"The spec can mend {count(mendable, 'finding')}: `reconciler audit --fix-spec` shows how."
             yield from filled(_pieces(text), "  ", " " * 5, self._width)
         yield ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from reconciler.audit.facts import Facts
 from reconciler.audit.keys import held_by
@@ -47,7 +48,10 @@ def only_root_has_gid_0(facts: Facts) -> Iterator[Fail]:
     """Every account whose primary group has number 0 but root, and every other group with that number."""
     for user in facts.users:
         if user.gid == 0 and user.uid != 0:
-            yield Fail(user.name, "a group of its own", "group id 0", "/etc/passwd")
+            names = {group.name for group in facts.groups if group.gid}
+            made: dict[str, Any] = {} if user.name in names else {"groups": {user.name: {}}}
+            mend = Snippet((), {"users": {user.name: {"group": user.name}}, **made})
+            yield Fail(user.name, "a group of its own", "group id 0", "/etc/passwd", spec=mend)
     for group in facts.groups:
         if group.gid == 0 and group.name != "root":
             yield Fail(f"group {group.name}", "a number of its own", "group id 0", "/etc/group")
@@ -102,7 +106,10 @@ def primary_groups_are_there(facts: Facts) -> Iterator[Fail]:
     numbers = {group.gid for group in facts.groups}
     for user in facts.users:
         if user.gid not in numbers:
-            yield Fail(user.name, "a group that is there", f"group id {user.gid}", "/etc/passwd")
+            is_free = user.gid > 0 and user.name not in {group.name for group in facts.groups}
+            mend = Snippet(("groups", user.name), {"gid": user.gid}) if is_free else None
+            actual = f"group id {user.gid}"
+            yield Fail(user.name, "a group that is there", actual, "/etc/passwd", spec=mend)
 
 
 @check(
@@ -160,14 +167,8 @@ def persons_are_declared(facts: Facts) -> Iterator[Finding]:
             "an account of the spec",
             f"uid {user.uid}, declared by nobody",
             "/etc/passwd",
-            spec=Snippet(("users", user.name), _declaration(user)),
+            spec=Snippet(("users", user.name), {"uid": user.uid}),
         )
-
-
-def _declaration(user: User) -> dict[str, object]:
-    """The block of a spec for an account that is to stay as it is."""
-    home = {} if user.home == f"/home/{user.name}" else {"home": user.home}
-    return {"uid": user.uid, **home}
 
 
 def _local(facts: Facts, name: str) -> Iterable[Row]:

@@ -85,11 +85,13 @@ def _declared(facts: Facts, user: User) -> Collection[str]:
 
 
 def _member(user: User, group: str, words: str, facts: Facts) -> Fail:
-    groups = sorted(facts.people.groups_of(user) - {group, user.name})
+    by_name = {item.name: item.gid for item in facts.groups}
+    is_primary = by_name.get(group) == user.gid
+    groups = sorted(name for name in facts.people.groups_of(user) - {group} if by_name.get(name) != user.gid)
     return Fail(
         f"{user.name} in {group}",
         "declared, or no member",
         words,
         "/etc/group",
-        spec=Snippet(("users", user.name, "groups"), {"exactly": groups}),
+        spec=None if is_primary else Snippet(("users", user.name, "groups"), {"exactly": groups}),
     )

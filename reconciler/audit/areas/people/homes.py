@@ -30,7 +30,9 @@ def homes_are_their_own(facts: Facts) -> Iterator[Finding]:
         if home.unknown:
             yield NotKnown(user.name, home.unknown)
         elif home.entry is None:
-            yield Fail(user.name, "a home", "it is not there", user.home)
+            is_declared = user.name in facts.intent.users
+            mend = None if is_declared else Snippet(("users", user.name, "home"), user.home)
+            yield Fail(user.name, "a home", "it is not there", user.home, spec=mend)
         elif home.entry.type != "directory":
             yield Fail(user.name, "a directory", home.entry.type, user.home)
         elif facts.people.uid(home.entry.owner) != user.uid:

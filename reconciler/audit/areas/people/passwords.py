@@ -32,7 +32,11 @@ def no_password_is_empty(facts: Facts) -> Iterator[Fail]:
     """Every account whose field in shadow(5) is empty."""
     for row in facts.parsed("shadow", parse_shadow):
         if row.empty:
-            yield Fail(row.name, "a password, or none that opens it", "an empty password", "/etc/shadow")
+            # An account that the spec wants to be used is not shut for it.
+            is_open = row.name in facts.intent.users or row.name == "root"
+            mend = None if is_open else Snippet(("users", row.name, "state"), "disabled")
+            expected = "a password, or none that opens it"
+            yield Fail(row.name, expected, "an empty password", "/etc/shadow", spec=mend)
 
 
 @check(
@@ -135,7 +139,7 @@ def no_password_is_of_the_future(facts: Facts) -> Iterator[Fail]:
     severity=Severity.MEDIUM,
     title="An account that has expired has no keys left",
     rationale="The keys open it again as soon as its date is taken away, or sshd no longer asks PAM.",
-    remediation="Remove the account or its keys; in the spec `state: disabled` closes them.",
+    remediation="Remove the account or its keys; in the spec: `ssh_keys: {exactly: []}`.",
 )
 def expired_accounts_have_no_keys(facts: Facts) -> Iterator[Finding]:
     """Every account past its last day with keys that sshd would read."""
@@ -154,8 +158,15 @@ def expired_accounts_have_no_keys(facts: Facts) -> Iterator[Finding]:
                 user.name,
                 "no keys",
                 f"keys: {count}",
-                spec=Snippet(("users", user.name, "state"), "disabled"),
+                spec=_without_keys(facts, user.name),
             )
+
+
+def _without_keys(facts: Facts, name: str) -> Snippet:
+    """The lines by which an account has no key left."""
+    if name in facts.intent.names("ssh_keys"):
+        return Snippet(("ssh_keys", name), {"exactly": []})
+    return Snippet(("users", name, "ssh_keys"), {"exactly": []})
 
 
 def _is_over(row: ShadowRow, today: int) -> bool:

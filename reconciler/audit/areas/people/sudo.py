@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from reconciler.audit.facts import Facts
+from reconciler.audit.mends import directory, file
 from reconciler.audit.model import Fail, Finding, NotApplicable, NotKnown, Severity, Snippet
 from reconciler.audit.registry import check
 from reconciler.core.host import HostError
+from reconciler.core.secrets.masking import masked
 from reconciler.formats.audit.people.sudo import Setting, parse_defaults, parse_version, parse_visudo
 from reconciler.formats.sudo import answers
 from reconciler.formats.sudo.policy import Command, Policy, Rule
@@ -18,6 +21,7 @@ _EXPECTED = ("root", "%sudo", "%wheel", "%admin")
 _WRITABLE = 0o022
 _TERMINAL_SINCE = (1, 9, 14)
 _WILDCARDS = "*?["
+_SPECIAL = frozenset("*?[]\\\"',:=")
 
 
 @check(
@@ -56,7 +60,9 @@ def rules_are_roots(facts: Facts) -> Iterator[Finding]:
         if entry is not None and entry.type != "link":
             mode = int(entry.mode, 8)
             if mode & _WRITABLE or entry.owner != "root":
-                yield Fail(path, "root's, written by nobody else", f"{entry.mode} {entry.owner}", path)
+                mend = directory(path, entry, mode & ~_WRITABLE)
+                actual = f"{entry.mode} {entry.owner}"
+                yield Fail(path, "root's, written by nobody else", actual, path, spec=mend)
 
 
 @check(
@@ -86,7 +92,8 @@ def sudo_asks_for_a_password(facts: Facts) -> Iterator[Fail]:
     """Every user or group of a rule with NOPASSWD that the spec does not declare."""
     for who, rule, command in _granted(facts):
         if command.asks is False and not _is_declared(facts, who, rule):
-            yield _rule(who, "a password is asked for", f"NOPASSWD: {_run(command)}", rule)
+            values = ("a password is asked for", f"NOPASSWD: {_run(command)}")
+            yield _rule(who, values, rule, _asking(facts, who))
 
 
 @check(
@@ -102,7 +109,7 @@ def all_is_for_administrators(facts: Facts) -> Iterator[Fail]:
     for who, rule, command in _granted(facts):
         anything = command.run == "ALL" and answers.is_as_root(policy, command)
         if anything and who not in _EXPECTED and not _is_declared(facts, who, rule):
-            yield _rule(who, "certain commands", "ALL as root", rule)
+            yield _rule(who, ("certain commands", "ALL as root"), rule)
 
 
 @check(
@@ -129,14 +136,14 @@ def authentication_is_on(facts: Facts) -> Iterator[Fail]:
 )
 def targets_are_roots(facts: Facts) -> Iterator[Finding]:
     """Every command of a rule or an alias that somebody else can write or replace."""
-    for path, file in _targets(_policy(facts)).items():
+    for path, where in _targets(_policy(facts)).items():
         try:
             writers = facts.writers.of(path)
         except HostError as problem:
             yield NotKnown(path, problem.detail or problem.summary)
             continue
         if writers:
-            yield Fail(path, "only root writes it", "; ".join(w.how for w in writers.values()), file or path)
+            yield Fail(path, "only root writes it", "; ".join(w.how for w in writers.values()), where or path)
 
 
 @check(
@@ -176,7 +183,8 @@ def commands_have_their_own_terminal(facts: Facts) -> Iterator[Fail]:
         return
     if settings or facts.parsed("sudo-version", parse_version) < _TERMINAL_SINCE:
         actual = "!use_pty" if settings else "not set"
-        yield Fail("use_pty", "use_pty", actual, settings[-1].path if settings else _SUDOERS)
+        path = settings[-1].path if settings else _SUDOERS
+        yield Fail("use_pty", "use_pty", actual, path, spec=_defaults("use_pty", path))
 
 
 @check(
@@ -192,7 +200,14 @@ def commands_are_logged(facts: Facts) -> Iterator[Fail]:
     syslog = [setting for setting in _settings(facts, "syslog") if not setting.scope]
     files = [setting for setting in _settings(facts, "logfile") if not setting.scope]
     if syslog and not syslog[-1].on and not (files and files[-1].on):
-        yield Fail("syslog", "syslog or a logfile", "!syslog", syslog[-1].path)
+        mend = _defaults("syslog=authpriv", syslog[-1].path)
+        yield Fail("syslog", "syslog or a logfile", "!syslog", syslog[-1].path, spec=mend)
+
+
+def _defaults(setting: str, last: str) -> Snippet | None:
+    """A setting in a file that sudo reads after the one that has the last word now; none where it is not."""
+    path = f"{_DIRECTORY}/zzz-audit-{setting.partition('=')[0].replace('_', '-')}"
+    return file(path, f"Defaults {setting}\n", "0440") if last < path else None
 
 
 def _policy(facts: Facts) -> Policy:
@@ -228,11 +243,43 @@ def _is_declared(facts: Facts, who: str, rule: Rule) -> bool:
     return who in facts.policy.sudo or (who in facts.intent.sudo_users and rule.path == f"{_DIRECTORY}/{who}")
 
 
-def _rule(who: str, expected: str, actual: str, rule: Rule) -> Fail:
-    plain = not who.startswith(("%", "#", "+", "ALL"))
-    snippet = Snippet(("users", who, "sudo"), []) if plain else None
+def _rule(who: str, values: tuple[str, str], rule: Rule, mend: Snippet | None = None) -> Fail:
+    expected, actual = values
     where = rule.path or _SUDOERS
-    return Fail(f"{who} in {where}", expected, actual, where, spec=snippet)
+    return Fail(f"{who} in {where}", expected, actual, where, spec=mend)
+
+
+def _asking(facts: Facts, who: str) -> Snippet | None:
+    """The rules of an account's own file as a spec says them, with a password; None where it cannot."""
+    path, policy = f"{_DIRECTORY}/{who}", _policy(facts)
+    rules = [rule for rule in policy.rules if rule.path == path]
+    declared = [_as_declared(command) for rule in rules for command in rule.commands]
+    if (
+        not declared
+        or None in declared
+        or any(rule.users != (who,) or rule.hosts != ("ALL",) for rule in rules)
+    ):
+        return None
+    return Snippet(("users", who, "sudo"), declared)
+
+
+def _as_declared(command: Command) -> dict[str, Any] | None:
+    """A command of a rule as a spec has it; None where a spec has no words for it."""
+    is_more = command.negated or command.limited or command.sets or command.groups or command.digest
+    runas = command.runas or ("root",)
+    if is_more or command.chroot or command.cwd or len(runas) > 1 or not _is_exact(command.run):
+        return None
+    run = "ALL" if command.run == "ALL" else command.run.split()
+    return {"run": run} | ({"as": runas[0]} if runas[0] != "root" else {})
+
+
+def _is_exact(run: str) -> bool:
+    """Whether it is ALL, or one command with its arguments, none of them a pattern or a secret.
+
+    A command without arguments may be run with any, which no spec can say.
+    """
+    has_arguments = run.startswith("/") and " " in run
+    return run == "ALL" or (has_arguments and not set(run) & _SPECIAL and masked(run) == run)
 
 
 def _run(command: Command) -> str:
