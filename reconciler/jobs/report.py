@@ -9,7 +9,7 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
@@ -144,8 +144,10 @@ def _tell(
 ) -> list[str]:
     problems, standings = [], record["standings"]
     spec = {"commit": record["figures"].get("spec") or None}
+    rows = record["figures"].get("jobs")
+    present = {row["address"] for row in rows} if rows is not None else None
     for subject, standing in standings.items():
-        for news, state in _news(subject, standing, told_by_subject.get(subject, False)):
+        for news, state in _news(subject, standing, told_by_subject.get(subject, False), present):
             try:
                 if news is not None:
                     deliver(target, _event(subject, news, host, now) | spec)
@@ -162,16 +164,19 @@ on.
 """
 
 
-def _news(subject: str, standing: Mapping[str, Any], state: Any) -> _Told:
-    """The news of a subject for a target that was told this state last."""
+def _news(subject: str, standing: Mapping[str, Any], state: Any, present: Collection[str] | None) -> _Told:
+    """The news of a subject for a target that was told this state last; `present` are the jobs of the host,
+    where they are known.
+    """
     if subject == JOBS:
-        yield from _news_of_jobs(standing, state)
+        yield from _news_of_jobs(standing, state, present)
     elif state is not standing["bad"]:
         yield standing, standing["bad"]
 
 
-def _news_of_jobs(standing: Mapping[str, Any], state: Any) -> _Told:
-    """The news of jobs: one standing for all causes that are new, one for all jobs that are well again.
+def _news_of_jobs(standing: Mapping[str, Any], state: Any, present: Collection[str] | None) -> _Told:
+    """The news of jobs: one standing for all causes that are new, one for all jobs that are well again or
+    gone.
 
     An earlier version remembered only whether one was not well.
     """
@@ -184,7 +189,12 @@ def _news_of_jobs(standing: Mapping[str, Any], state: Any) -> _Told:
         yield {**standing, "summary": summary, "addresses": addresses[:_MOST]}, sorted(before | set(causes))
     well = sorted({_job_of(cause) for cause in before} - {_job_of(cause) for cause in causes})
     if well or (state is True and not causes):
-        words = f"{', '.join(well)}: well again" if causes else standing["summary"]
+        gone = [job for job in well if present is not None and job not in present]
+        again = [job for job in well if job not in gone]
+        lines = [f"{', '.join(gone)}: no job any more"] if gone else []
+        lines += [] if causes else [standing["summary"]]
+        lines += [f"{', '.join(again)}: well again"] if again and causes else []
+        words = "; ".join(lines)
         news = {**standing, "bad": False, "summary": words[:_LONGEST], "addresses": well[:_MOST]}
         yield news, sorted(causes)
     elif before - set(causes) or state is True:

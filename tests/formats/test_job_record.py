@@ -101,3 +101,13 @@ def test_a_line_for_people() -> None:
         "last run 1970-01-01T00:00:10Z, failed in part; last verification 1970-01-01T00:01:10Z, BAD;"
         " last restore drill 1970-01-01T00:00:40Z, good"
     ) == formats.line(verified)
+
+
+def test_a_former_job_of_the_same_name() -> None:
+    """A record is of a job that shares a destination with it, also where an older version wrote it."""
+    former = replace(Record("d", 5), destinations=("/old",))
+
+    assert [True, False] == [former.is_of(places) for places in (("/new", "/old"), ("/new",))]
+    assert [True, False] == [RECORD.is_of(places) for places in ((next(iter(RECORD.newest)),), ("/new",))]
+    assert Record("d", 5).is_of(("/new",))
+    assert ("/old",) == formats.load(formats.dump(former), "d").destinations

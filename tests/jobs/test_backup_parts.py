@@ -134,9 +134,9 @@ def test_a_command_at_the_end_fails(place: Place, monkeypatch: pytest.MonkeyPatc
     job = full(place, after=(Hook(("/bin/false",)),))
     recording.recorded_begin(job.job, lambda: begin(job), lambda _: None, at)
     recording.recorded_run(job.job, lambda: archive(job), lambda _: None, at)
-    before = records.load("datasets", at)
+    before = records.load(place.job, at)
     report = end(job, monkeypatch)
-    record = records.load("datasets", at)
+    record = records.load(place.job, at)
 
     assert End.FAILED is report.end
     assert ["before", "alarm"] == words(place)

@@ -26,7 +26,7 @@ from reconciler.jobs.destinations import open_destination
 from reconciler.jobs.making import chain
 from reconciler.jobs.restoring import restore as restoring
 from reconciler.jobs.restoring import verify as verifying
-from tests.jobs.places import Place
+from tests.jobs.places import Place, listed
 from tests.jobs.test_backup_doubt import at
 from tests.jobs.test_backup_faults import flip
 
@@ -523,3 +523,34 @@ def test_prune_by_hand_leaves_whole_chains(chained: Place) -> None:
     pruning.prune(chained.having(keep=Keep(last=1)).job, dry_run=False, lock_directory=chained.locks)
 
     assert 4 == len(archives.listing(chained.job).archives)
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({}, "incremental"),
+        ({"destinations": "elsewhere"}, "full"),
+        ({"sources": "other"}, "full"),
+        ({"exclude": "*.x"}, "full"),
+    ],
+)
+def test_a_later_job_of_the_same_name(chained: Place, fields: dict[str, str], kind: str) -> None:
+    """The snapshot file of a removed job is there when its name is used again: the new job builds upon it where
+    it is the same, and else begins with a full archive. Either way what comes back is all there was.
+    """
+    days(chained, 2)
+    (chained.top / "other").mkdir()
+    (chained.top / "other" / "old").write_text("from before")
+    names = {"destinations": "elsewhere", "sources": "other"}
+    later = chained.having(
+        **{key: (str(chained.top / value) if key in names else value,) for key, value in fields.items()}
+    )
+    source = Path(later.job.sources[0])
+    (source / "unseen").write_text("written while there was no job")
+    made = later.run().manifest
+    target = chained.top / "all"
+    restoring.restore(later.job, made.id, str(target), [])
+
+    assert kind == made.kind
+    assert bool(made.why_full) is (kind == "full")
+    assert {*listed(source)} - {"cache.tmp"} == {*listed(target / str(source)[1:])} - {"cache.tmp"}

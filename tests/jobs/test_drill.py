@@ -299,7 +299,7 @@ def test_a_run_drills_when_it_is_due(drilled: Place) -> None:
         return recording.drill_when_due(drilled.job, print, kept, drilled.locks)
 
     first = run()
-    record = records.load("datasets", kept)
+    record = records.load(drilled.job, kept)
     assert first is not None
     assert record is not None
     assert (first, first.started) == (record.drill, record.drilled)

@@ -42,7 +42,7 @@ def at(place: Place) -> str:
 
 def record(place: Place) -> Record:
     """The record of the job, which is there."""
-    kept = records.load(place.job.name, at(place))
+    kept = records.load(place.job, at(place))
     assert kept is not None
     return kept
 
@@ -165,7 +165,7 @@ def test_a_lost_record_is_made_anew_from_the_manifests(place: Place, damage: byt
     first = run(place).manifest
     path = Path(at(place)) / "datasets.json"
     path.write_bytes(damage) if damage else path.unlink()
-    assert records.load("datasets", at(place)) is None
+    assert records.load(place.job, at(place)) is None
     with pytest.raises(HostError):
         run(place.having(before=(Hook(("/bin/false",)),)))
 
@@ -219,3 +219,23 @@ def test_a_job_of_a_tree_has_no_record(place: Place) -> None:
     assert [] == records.keep(tree, lambda _: Record("datasets", 7), at(place))
 
     assert before == record(place)
+
+
+@root_only
+def test_a_former_job_of_the_same_name_is_not_told_of(place: Place) -> None:
+    """A job was removed; another one gets its name later, with other destinations. It has neither the failures
+    nor the successes of the former one, and its record begins with its first run.
+    """
+    run(place)
+    with pytest.raises(HostError):
+        run(place.having(before=(Hook(("/bin/false",)),)))
+    later = place.having(destinations=(str(place.top / "elsewhere"),), verify_max_age=1.0)
+    now = environment.now()
+
+    assert "its last run failed" in " ".join(reasons(place))
+    assert records.load(later.job, at(later)) is None
+    assert [] == [line for line in condition(later.job, now, None, later.locks).reasons if "failed" in line]
+    run(later)
+    assert [str(later.destination.parent / "elsewhere")] == list(record(later).newest)
+    assert () == reasons(later)
+    assert record(later).success == record(later).run

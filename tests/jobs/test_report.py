@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -77,10 +77,16 @@ def state(tmp_path: Path) -> str:
     return str(path)
 
 
-def tell(state: str, standing: Standing, *targets: str, subject: str = report.APPLY) -> list[str]:
+def tell(
+    state: str,
+    standing: Standing,
+    *targets: str,
+    subject: str = report.APPLY,
+    figures: Mapping[str, Any] | None = None,
+) -> list[str]:
     """Report this; what did not work."""
     chosen = Settings(notify=tuple(reconcile.target(text) for text in targets))
-    return report.report(News({subject: standing}, run=7), chosen, state, "web1", NOW)
+    return report.report(News({subject: standing}, figures or {}, run=7), chosen, state, "web1", NOW)
 
 
 # ---------------------------------------------------------------------------------------------------- telling
@@ -390,6 +396,22 @@ def test_each_cause_of_a_job_is_told_once(listener: Listener, state: str) -> Non
         ("job_recovered", ["backups.a"], "backups.a: well again"),
         ("job_recovered", ["backups.b"], "all jobs are well"),
     ] == [(event["event"], event["addresses"], event["text"].partition(": ")[2]) for event in listener.events]
+
+
+def test_a_job_that_is_gone_is_not_well_again(listener: Listener, state: str) -> None:
+    """A job that was not well and is no job any more is told so, once."""
+    for standing, present in (
+        (jobs(a="late", b="bad"), "ab"),
+        (jobs(b="bad"), "b"),
+        (jobs(), "c"),
+        (jobs(), "c"),
+    ):
+        figures = {"jobs": [{"address": f"backups.{name}", "healthy": True} for name in present]}
+        assert [] == tell(state, standing, listener.url, subject=report.JOBS, figures=figures)
+
+    assert ["backups.a: no job any more", "backups.b: no job any more; all jobs are well"] == [
+        event["text"].partition(": ")[2] for event in listener.events if event["event"] == "job_recovered"
+    ]
 
 
 def test_causes_that_could_not_be_told_are_told_later(listener: Listener, state: str) -> None:

@@ -8,7 +8,7 @@ machine is not asked each time somebody looks.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, field, fields, replace
 from typing import Any
 
@@ -101,6 +101,8 @@ class Record:
     """The name of the job."""
     since: int
     """When the record was begun."""
+    destinations: tuple[str, ...] = ()
+    """The destinations of the job when it was written; none in one of an older version."""
     begun: int | None = None
     """When the run began that has not ended yet, or was killed."""
     run: Run | None = None
@@ -121,6 +123,14 @@ class Record:
     """The newest archive of each destination."""
     tried: Mapping[str, int] = field(default_factory=dict)
     """When each destination had its last drill."""
+
+    def is_of(self, destinations: Collection[str]) -> bool:
+        """Whether it is of the job with these destinations; a former job of its name that had none of them is
+        another one.
+        """
+        ran = self.run.destinations if self.run is not None else ()
+        known = {*self.destinations, *self.newest, *ran}
+        return not known or not known.isdisjoint(destinations)
 
     def after_run(self, run: Run) -> Record:
         """The record once this run has ended."""
@@ -173,6 +183,7 @@ def _record(data: Mapping[str, Any]) -> Record:
     return Record(
         job=str(data["job"]),
         since=int(data["since"]),
+        destinations=tuple(map(str, data.get("destinations", ()))),
         begun=_number(data.get("begun")),
         run=_run(data.get("run")),
         skipped=_run(data.get("skipped")),

@@ -63,7 +63,7 @@ class Condition:
 def current(job: Job) -> Condition:
     """The condition of a job of this host, now."""
     try:
-        record = records.load(job.name)
+        record = records.load(job)
     except HostError as problem:
         if not environment.is_root():
             return Condition(is_known=False, troubles=(Trouble("unreadable", str(problem)),))

@@ -103,7 +103,7 @@ def record_verification(job: Job, done: Verified, directory: str = DIRECTORY) ->
 
 def recorded_drill(job: Job, tell: Tell, directory: str = DIRECTORY, lock_directory: str = RUN) -> Drill:
     """Carry a restore drill out and write down how it ended. Raises what `drill` raises."""
-    record = records.load(job.name, directory) if environment.is_root() else None
+    record = records.load(job, directory) if environment.is_root() else None
     done = drill(job, record.tried if record is not None else {}, tell, lock_directory)
     invocation = environment.variable("INVOCATION_ID")
     for problem in records.keep(job, lambda record: record.after_drill(done, invocation), directory):
@@ -134,7 +134,7 @@ def drill_when_due(
             tidy_up(job, tell, lock_directory)
         except (Refused, UnsafePath) as problem:
             tell(f"warning: {problem}")  # a drill that is due fails for it
-        record = records.load(job.name, directory) if environment.is_root() else None
+        record = records.load(job, directory) if environment.is_root() else None
         due = is_due(job, record, environment.now())
         return recorded_drill(job, tell, directory, lock_directory) if due else None
     except JobBusy:

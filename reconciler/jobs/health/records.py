@@ -15,25 +15,27 @@ from reconciler.jobs.archives import Listing, manifest_of
 from reconciler.jobs.engines import listing
 
 
-def load(name: str, directory: str = DIRECTORY) -> Record | None:
-    """The record of a job; None where there is none that can be used. Raises HostError where we may not
-    look.
+def load(job: Job, directory: str = DIRECTORY) -> Record | None:
+    """The record of a job; None where there is none that can be used, or only that of a former job of this
+    name. Raises HostError where we may not look.
     """
-    content = read_record(name, directory)
+    content = read_record(job.name, directory)
     try:
-        return formats.load(content, name) if content is not None else None
+        record = formats.load(content, job.name) if content is not None else None
     except NotARecord:
         return None
+    return record if record is not None and record.is_of(job.destinations) else None
 
 
 def update(job: Job, change: Callable[[Record], Record], directory: str = DIRECTORY) -> None:
     """Change the record of a job; one that is lost is made anew from the archives. Raises HostError."""
     # Outside of the lock, which is that of all jobs: a destination may take its time.
-    rebuilt = None if load(job.name, directory) else _rebuilt(job, environment.now())
+    rebuilt = None if load(job, directory) else _rebuilt(job, environment.now())
     with records_lock(directory):
-        record = load(job.name, directory) or rebuilt or Record(job.name, environment.now())
+        record = load(job, directory) or rebuilt or Record(job.name, environment.now())
         failpoints.hit("backup.record")
-        write_record(job.name, formats.dump(change(record)), directory)
+        changed = replace(change(record), destinations=job.destinations)
+        write_record(job.name, formats.dump(changed), directory)
 
 
 def _rebuilt(job: Job, now: int) -> Record:
