@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.core.diagnostic import Diagnostic, Severity
+from reconciler.core.secrets.plain import is_plain
 from reconciler.render.terminal import Paint, columns, painter, paragraphs, visible
 
 FORMAT_VERSION = "1.0"
@@ -31,7 +32,7 @@ def diagnostic_data(item: Diagnostic) -> dict[str, Any]:
     data: dict[str, Any] = {
         "severity": item.severity.value,
         "summary": item.summary,
-        "detail": item.detail,
+        "detail": _without_secrets(item.detail),
         "address": str(item.address) if item.address else None,
         "rule": item.rule or None,
         "refusal": item.refusal,
@@ -54,6 +55,15 @@ def diagnostic_data(item: Diagnostic) -> dict[str, Any]:
             "highlight_end_offset": end - 1,
         }
     return data
+
+
+def _without_secrets(text: str) -> str:
+    """A text about a value that was written: the value may be, or have in it, a secret."""
+    if is_plain(text):
+        return text
+    from reconciler.core.secrets.masking import masked  # few messages need it
+
+    return "\n".join(map(masked, text.split("\n")))
 
 
 def diagnostics_json(diagnostics: Sequence[Diagnostic]) -> dict[str, Any]:
@@ -127,7 +137,8 @@ def github_annotation(item: Diagnostic) -> str:
         position = {"file": item.source.file, "line": item.source.line, "col": item.source.column}
         properties = {key: str(value) for key, value in position.items()} | properties
     named = ",".join(f"{key}={_escaped(value, _ESCAPED_PROPERTY)}" for key, value in properties.items())
-    return f"::{item.severity.value} {named}::{_escaped(item.detail or item.summary, _ESCAPED_MESSAGE)}"
+    text = _without_secrets(item.detail) or item.summary
+    return f"::{item.severity.value} {named}::{_escaped(text, _ESCAPED_MESSAGE)}"
 
 
 def _escaped(text: str, table: Mapping[str, str]) -> str:

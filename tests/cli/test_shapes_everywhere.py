@@ -193,3 +193,23 @@ def test_each_line_with_a_secret_may_be_the_mistake(host: Tree) -> None:
             broken[number] = wrong
             spec = host.spec("\n".join(broken) + "\n")
             assert [] == leaks(secrets("line"), run("validate", spec), run("validate", spec, "--json"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "backups: {b: {sources: [/srv], schedule: daily, destinations: ['sftp://u:SECRET@h/x']}}",
+        "timers: {t: {schedule: 'password=SECRET', exec_start: [/bin/true]}}",
+        "users: {bob: {sudo: [{run: ['mysql -pSECRET']}]}}",
+        "services: {s: {exec_start: ['curl -u u:SECRET h']}}",
+        "services: {s: {exec_start: [/bin/true], health: {http: 'ftp://u:SECRET@h/x'}}}",
+        "services: {s: {exec_start: [/bin/true], environment: ['API_TOKEN=SECRET']}}",
+    ],
+)
+def test_a_message_that_names_a_value_does_not_show_a_secret_in_it(tree: Tree, text: str) -> None:
+    """The sentence about a mistake says what stands there, but for a secret."""
+    spec = tree.spec(text.replace("SECRET", secret_of("told")))
+    seen = [run("validate", spec, *options) for options in ((), ("--json",), ("--format", "github"))]
+
+    assert {1} == {one.code for one in seen}, seen[0].said
+    assert [] == leaks([secret_of("told")], *seen)

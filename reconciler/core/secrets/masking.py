@@ -40,7 +40,7 @@ _SWITCH = Late(r"--?(?:(?:no|ask|prompt|skip|without|disable)[_.-].*|.*[_.-](?:s
 (`--no-ask-password reload`).
 """
 _LAST_WORD = Late(
-    r"""(?:pass(?:in|out)?|requirepass|masterauth|auth|(?:bind|root)pw|pwd|pat|psk|cred(?:s|entials?)?|key)(?![A-Za-z0-9])""",
+    r"""(?:pass(?:in|out|code)?|requirepass|masterauth|auth|pw|pwd|pat|psk|cred(?:s|entials?)?|key)(?![A-Za-z0-9])""",
     re.IGNORECASE,
 )
 """A name that is one by its last word may end here."""
@@ -65,8 +65,9 @@ _BEARER = Late(r"(?P<name>(?<![A-Za-z])Bearer)[ \t]++", re.IGNORECASE)
 _UNTIL_QUOTE = Late(r"""[^"'\n]++""")
 _CREDENTIAL = Late(r"""(?<![A-Za-z])SetCredential(?:Encrypted)?=["']?(?P<name>[^:\s"']++):""")
 """systemd's own way to give a secret to a service, under any name."""
-_REST = Late(r""""(?:[^"\\]|\\.)*+"?|'[^']*+'?|[^\s(][^\n]*+""")
-_ONE_WORD = Late(r""""(?:[^"\\]|\\.)*+"?|'[^']*+'?|[^\s(-]\S*+""")
+# What stands between apostrophes in a shell's command has its own apostrophes written as '\''.
+_REST = Late(r"""'\\''[^'\n]*+(?:'\\'')?|"(?:[^"\\]|\\.)*+"?|'[^']*+'?|[^\s(][^\n]*+""")
+_ONE_WORD = Late(r"""'\\''[^'\n]*+(?:'\\'')?|"(?:[^"\\]|\\.)*+"?|'[^']*+'?|[^\s(-]\S*+""")
 _IN_QUOTES = {'"': Late(r'(?:[^"\\]|\\.)++'), "'": Late(r"[^']++")}
 _BEFORE_AT = Late(r"[^/\s@]++(?=@)")
 _NO_VALUE = Late(

@@ -15,10 +15,13 @@ from reconciler.core.secrets.shapes import LAST_WORDS, LEADS, PROGRAMS
 TOKEN = Late(
     r"(?<![A-Za-z0-9_-])(?:gh[opsur]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|hf_[A-Za-z0-9]{30,}|nvapi-[\w-]{40,}"
     r"|sk-(?=[\w-]*[0-9])[\w-]{24,}(?!@)|xox[abeoprs]-[\w-]{20,}|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{35}|npm_[A-Za-z0-9]{36}"
-    r"|pypi-[\w-]{40,}|dop_v1_[0-9a-f]{60,}|glsa_\w{30,}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})"
+    r"|pypi-[\w-]{40,}|do[por]_v1_[0-9a-f]{60,}|glsa_\w{30,}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"
+    r"|hv[sbr]\.[\w-]{20,}|AGE-SECRET-KEY-(?:PQ-)?1[0-9A-Z]{30,}|dckr_[po]at_[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{30,}"
+    r"|[sr]k_(?:live|test)_[A-Za-z0-9]{16,}|whsec_[A-Za-z0-9+/]{20,}|ATATT3[\w=-]{30,}|shp(?:at|ss|ca|pa)_[0-9a-f]{32}"
+    r"|tskey-[\w-]{20,}|xapp-[\w-]{20,}|gsk_[A-Za-z0-9]{40,}|r8_[A-Za-z0-9]{30,})"
 )
-"""Tokens that are known by their own form: of GitHub, GitLab, Hugging Face, NVIDIA, OpenAI, AWS and Google,
-and JSON web tokens.
+"""Tokens that are known by their own form: of GitHub, GitLab, Hugging Face, NVIDIA, OpenAI, AWS, Google,
+Vault, Docker, age and others, and JSON web tokens.
 """
 _SHORTEST = 20
 """The shortest of these, AKIA and sixteen characters."""

@@ -69,6 +69,10 @@ LAST_WORDS = frozenset(
             "psk",
         ),
         *("cred", "creds", "credential", "credentials"),
+        *("pw", "passcode"),
+        # written in one word with what they are for
+        *(f"{what}pass" for what in ("pg", "db", "my", "sql", "smtp", "mail", "imap", "ftp", "http", "user")),
+        *(f"{what}pass" for what in ("admin", "root", "ldap", "redis", "mqtt", "vnc", "ssh", "proxy", "key")),
     )
 )
 """Last words of names of secrets. Many other words begin with them: they count only as a word of their own.
@@ -191,7 +195,7 @@ SHAPES = (
     _shape("community", r"^[ \t]*+r[ow]community6?[ \t]++", _WORD),
     _shape(
         "identified password",
-        r"\b(?:identified[ \t]++(?:with[ \t]++\S++[ \t]++)?by|password)[ \t]++'(?P<secret>[^'\n]++)'",
+        r"\b(?:identified[ \t]++(?:with[ \t]++\S++[ \t]++)?by|password)[ \t]++'(?!\\')(?P<secret>[^'\n]++)'",
     ),
     # commands that take a secret as a word among others
     _shape(
@@ -205,6 +209,16 @@ SHAPES = (
         r"""\b(?:echo|printf)[ \t]++(?:-\w++[ \t]++)?["']?[a-z_][\w.-]*+:(?P<secret>[^\s"'|\\]++)""",
         r"(?=[^|\n]{0,9}\|[ \t]*+(?:[^\s|]{1,40}[ \t]++)?(?:/usr)?(?:/sbin/)?chpasswd)",
     ),
+    _shape(
+        "|",
+        r"""\b(?:echo|printf)[ \t]++(?:-\w++[ \t]++)?(?:["']?%s(?:\\n)?["']?[ \t]++)?""",
+        r"""(?P<secret>"[^"\n]++"|'[^'\n]++'|[^\s"'|]++)""",
+        r"(?=[ \t]*+\|[^|\n]{0,80}?(?:--password-stdin|--with-token|--stdin|--passphrase-fd"
+        r"|\bsudo[^|\n]{0,40}?[ ](?-i:-S)\b))",
+    ),
+    _shape("wandb", r"\bwandb[ \t]++login[ \t]++(?:--\S++[ \t]++){0,5}", _WORD),
+    _shape("vault", r"""\bvault[ \t]++login[ \t]++(?P<secret>[\w.]{8,}+)(?=["']|\s|$)"""),
+    _shape("configure", r"\bconfigure[ \t]++set[ \t]++\S*?(?:secret_access_key|session_token)[ \t]++", _WORD),
     _shape("pass:", r"""(?<=["'\s])-pass(?:in|out)?["',]*[ \t]++["']?pass:(?P<secret>[^\s"']++)"""),
     # addresses that are a secret, or have one in them
     _shape("hooks.slack.com", r"hooks\.slack\.com/(?:services|workflows|triggers)/", _TAIL),
@@ -218,6 +232,7 @@ SHAPES = (
         r"[?&](?:amp;)?(?:(?:[\w.-]*?[_.-])?(?:key|token|sig|signature|auth|pass|pwd|password|passwd|secret|credential)|apikey|accesskey)",
         r"""\\?=(?P<secret>(?:[^&\s"'#<>\\]|\\(?!["']))++)""",
     ),
+    _shape("://", r"""://(?P<secret>(?=[\w-]*[0-9])(?=[\w-]*[A-Za-z])[\w-]{24,}+)@"""),
     _shape("@tcp @unix", r"""(?<![^\s"'=])[^\s:@/"'=]++:(?P<secret>[^\s@"']{1,200}+)@(?:tcp|unix)\("""),
     # keys of AWS: the number of one, with what belongs to it; headers without a colon
     _shape(
@@ -246,6 +261,10 @@ LEADS = (
         "cred",
         "pw ",
         "pw\t",
+        "pw=",
+        "pw:",
+        "wandb login",
+        "vault login",
         "@tcp",
         "@unix",
         "hook",
