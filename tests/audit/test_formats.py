@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from html.parser import HTMLParser
 from typing import Any
-from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -17,7 +16,6 @@ from reconciler.audit.report import report_data
 from reconciler.audit.run import run
 from reconciler.formats.audit.policy import Policy, Waiver
 from reconciler.render.audit.html import audit_html
-from reconciler.render.audit.junit import junit
 from reconciler.render.audit.markdown import audit_markdown
 from reconciler.render.audit.sarif import sarif
 from reconciler.render.audit.text import audit_text
@@ -91,17 +89,6 @@ def test_a_finding_has_the_same_fingerprint_at_each_run() -> None:
     ]
 
     assert prints[0] == prints[1]
-
-
-def test_junit_counts_what_it_has() -> None:
-    """A parser reads it, and the counts are those of its cases."""
-    suites = ET.fromstring(junit(_data()))  # noqa: S314  # our own text
-    cases = list(suites.iter("testcase"))
-
-    assert suites.attrib["tests"] == str(len(cases)) == "6"
-    assert suites.attrib["failures"] == str(len(list(suites.iter("failure")))) == "3"
-    assert suites.attrib["skipped"] == str(len(list(suites.iter("skipped")))) == "2"
-    assert [suite.attrib["name"] for suite in suites.iter("testsuite")] == ["accounts", "files"]
 
 
 def test_the_page_loads_nothing_and_holds_no_element_of_a_name() -> None:

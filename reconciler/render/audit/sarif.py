@@ -67,7 +67,7 @@ def _result(row: Row, number: int, host: str) -> dict[str, Any]:
         "ruleId": row["id"],
         "ruleIndex": number,
         "level": _LEVELS[row["severity"]],
-        "message": {"text": visible(f"{text} {row['remediation']}".strip())},
+        "message": {"text": _plain(f"{text} {row['remediation']}".strip())},
         "locations": [_location(row, host)],
         "partialFingerprints": {"reconcilerFinding/v1": _fingerprint(row, host)},
     }
@@ -75,10 +75,15 @@ def _result(row: Row, number: int, host: str) -> dict[str, Any]:
         result["relatedLocations"] = [_place_in_spec(row["spec"])]
     if row["status"] == "waived":
         result["suppressions"] = [
-            {"kind": "external", "status": "accepted", "justification": visible(row["why"])}
+            {"kind": "external", "status": "accepted", "justification": _plain(row["why"])}
         ]
         result["properties"] = {"waived_until": row["until"]}
     return result
+
+
+def _plain(text: str) -> str:
+    """A text in which no name becomes a link (3.11.6: `[text](destination)`)."""
+    return visible(text).replace("](", "]\\(")
 
 
 def _location(row: Row, host: str) -> dict[str, Any]:
@@ -111,20 +116,27 @@ def _place_in_spec(spec: Row) -> dict[str, Any]:
 def _escaped(path: str) -> str:
     """A path as a relative URI (RFC 3986)."""
     plain = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/")
-    octets = path.encode("utf-8", "surrogateescape")
-    return "".join(chr(octet) if octet in plain else f"%{octet:02X}" for octet in octets)
+    return "".join(chr(octet) if octet in plain else f"%{octet:02X}" for octet in _octets(path))
+
+
+def _octets(text: str) -> bytes:
+    """The bytes of a text: of a path as the host has them, of anything else that a snapshot may hold too."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 def _fingerprint(row: Row, host: str) -> str:
     """The same at each run for the same finding, whatever its evidence says today."""
     key = "\0".join((host, row["id"], row["object"]))
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(_octets(key)).hexdigest()
 
 
 def _notification(row: Row) -> dict[str, Any]:
     where = f" {row['object']}" if row["object"] else ""
     return {
         "level": "error" if row["status"] == "error" else "warning",
-        "message": {"text": visible(f"{row['id']}{where}: {row['status']}: {row['why']}")},
+        "message": {"text": _plain(f"{row['id']}{where}: {row['status']}: {row['why']}")},
         "associatedRule": {"id": row["id"]},
     }
