@@ -27,6 +27,10 @@ file says.
 """
 
 
+DECLARED_ABSENT = "declared absent"
+"""The reason of a removal of something whose block in the spec says that it shall not be there."""
+
+
 class Verb(StrEnum):
     """The verb of a change of a part; the value is its symbol."""
 

@@ -7,7 +7,16 @@ from dataclasses import replace
 
 from reconciler.core.address import Address
 from reconciler.core.basics.digest import data_digest
-from reconciler.core.changes import Change, Document, FieldChange, Observed, Origin, Part, Verb
+from reconciler.core.changes import (
+    DECLARED_ABSENT,
+    Change,
+    Document,
+    FieldChange,
+    Observed,
+    Origin,
+    Part,
+    Verb,
+)
 from reconciler.core.host import HostView
 from reconciler.core.kind import Kind, Kinds
 from reconciler.core.spec import Spec
@@ -201,7 +210,8 @@ def removals(
             else _stays(address, row, observed, kind) or kind.reason_to_keep(view, address, vanishing)
         )
         reason = f"declared as {moved} now" if moved else stays
-        verb = Verb.FORGET if reason else Verb.DELETE
+        reason = DECLARED_ABSENT if goes and kind.unowned else reason
+        verb = Verb.FORGET if reason and reason != DECLARED_ABSENT else Verb.DELETE
         before = applied(row, observed.document)
         result[address] = Change(
             address, verb, Origin.REMOVED, (), None, observed, before, reason, row.sensitive, block
@@ -227,7 +237,7 @@ def absences(
         left_over = address.name in reserved and (whole is None or whole.document is None)
         unowned = kinds[address.kind].unowned
         ours = unowned or address.resource in rows or (bool(address.part) and left_over)
-        origin, reason = Origin.REMOVED if ours else Origin.ADOPTION, "declared absent" if unowned else ""
+        origin, reason = Origin.REMOVED if ours else Origin.ADOPTION, DECLARED_ABSENT if unowned else ""
         yield Change(address, Verb.DELETE, origin, (), None, observed, None, reason, declared=declared)
 
 

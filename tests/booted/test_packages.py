@@ -133,6 +133,12 @@ def test_what_is_not_declared_does_not_go(booted: BootedHost) -> None:
     assert "installed install 1.0" == status(booted, "needed")
     assert not status(booted, "rival").startswith("installed")
 
+    declare(booted, {"rival": {}, "nosuch": {}, "needed": {"state": "absent"}})
+    text = plan(booted).stdout
+
+    assert "Unable to locate package nosuch" in text
+    assert "no longer in the spec" not in text
+
     declare(booted, {"rival": {}, "needed": {"state": "absent"}})
 
     assert 0 == apply(booted).returncode

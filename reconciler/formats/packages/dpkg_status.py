@@ -9,7 +9,7 @@ from reconciler.core.actions import ChangePackages
 from reconciler.core.basics.frozen import frozen
 
 PATH = "/var/lib/dpkg/status"
-_FIELD = re.compile(r"^(Package|Status|Version|Architecture|Priority): *(.*)$", re.MULTILINE)
+_FIELD = re.compile(r"^(Package|Status|Version|Architecture|Priority|Section): *(.*)$", re.MULTILINE)
 _AUTOMATIC = re.compile(r"^Package: (\S+)\n(?:.+\n)*?Auto-Installed: 1$", re.MULTILINE)
 _WHOLE = frozenset(("installed", "triggers-awaited", "triggers-pending"))
 _GONE = frozenset(("not-installed", "config-files"))
@@ -30,6 +30,8 @@ class Package:
     """Whether dpkg asks for it to be installed anew."""
     priority: str = ""
     """`required`, `important`, `standard`, `optional`."""
+    section: str = ""
+    """`libs`, `net`, `non-free/libs`."""
 
     @property
     def installed(self) -> bool:
@@ -65,8 +67,8 @@ def _packages(text: str) -> Iterator[Package]:
         if "Package" in fields and len(status) == 3:
             want, flag, state = status
             version, architecture = fields.get("Version", ""), fields.get("Architecture", "")
-            priority = fields.get("Priority", "")
-            yield Package(fields["Package"], want, state, version, architecture, flag != "ok", priority)
+            more = fields.get("Priority", ""), fields.get("Section", "")
+            yield Package(fields["Package"], want, state, version, architecture, flag != "ok", *more)
 
 
 def automatic(text: str) -> frozenset[str]:

@@ -17,6 +17,7 @@ from reconciler.kinds.packages.observe import installed
 from reconciler.kinds.packages.steps import actions
 
 _SOURCES = "/etc/apt/"
+_LISTS = "/var/lib/apt/lists"
 _NEEDED = re.compile(
     r"openssh-s(?:erver|ftp-server)|sudo(?:-ldap)?|systemd(?:-sysv|-resolved|-timesyncd)?|udev|dbus|libpam-.*"
     r"|login|passwd|apt|dpkg|bash|dash|coreutils|util-linux|mount|init|libc6|base-files|python3(?:-minimal)?"
@@ -48,7 +49,7 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
             "what comes along with the packages is not known", detail, **_at(own[0], "packages-unknown")
         )
         return
-    yield from _judged(foreseen, action, own)
+    yield from _judged(view, foreseen, action, own)
 
 
 def _transaction_of(changes: Sequence[Change]) -> ChangePackages:
@@ -60,10 +61,11 @@ def _transaction_of(changes: Sequence[Change]) -> ChangePackages:
     )
 
 
-def _judged(foreseen: Transaction, action: ChangePackages, own: Sequence[Change]) -> Iterator[Diagnostic]:
+def _judged(
+    view: HostView, foreseen: Transaction, action: ChangePackages, own: Sequence[Change]
+) -> Iterator[Diagnostic]:
     if foreseen.refusal:
-        detail = f"{foreseen.refusal}. An apply fetches the lists of packages and tries again."
-        yield warning("apt cannot do this as its lists are now", detail, **_at(own[0], "packages-refused"))
+        yield from _refused(view, foreseen.refusal, own)
         return
     names = {change.address.name.partition(":")[0]: change for change in own}
     unasked = [name for name in foreseen.removed if name.partition(":")[0] not in names]
@@ -87,6 +89,31 @@ def _judged(foreseen: Transaction, action: ChangePackages, own: Sequence[Change]
             yield warning(
                 f"no source has {name} {wish}", detail, **_at(names[name.partition(":")[0]], "packages-old")
             )
+
+
+def _refused(view: HostView, refusal: str, own: Sequence[Change]) -> Iterator[Diagnostic]:
+    """An error for each package that apt refuses by itself; a warning where the lists are still to come, or
+    only all of them together are refused.
+    """
+    lists = any(name.endswith("Packages") for name in view.names(_LISTS))
+    alone = [(change, _alone(view, change)) for change in own if change.verb is not Verb.DELETE and lists]
+    for change, words in alone:
+        if words:
+            detail = f"{words}. Is its name right? `apt-get update` fetches newer lists."
+            yield error("apt does not have this package", detail, **_at(change, "packages-unknown-name"))
+    if not any(words for _, words in alone):
+        detail = f"{refusal}. An apply fetches the lists of packages and tries again."
+        yield warning("apt cannot do this as its lists are now", detail, **_at(own[0], "packages-refused"))
+
+
+def _alone(view: HostView, change: Change) -> str:
+    """Why apt refuses this package by itself; empty if it does not."""
+    names = _transaction_of([change]).install
+    try:
+        foreseen = view.transaction(names, ()) if names else None
+    except Unreadable:
+        return ""
+    return foreseen.refusal if foreseen is not None else ""
 
 
 def _along(number: int) -> str:

@@ -14,6 +14,9 @@ _EXTENDED = "/var/lib/apt/extended_states"
 _SYSTEM = ("required", "important", "standard")
 """Priorities of what every Debian has."""
 
+_LIBRARIES = ("libs", "oldlibs")
+"""Sections of packages that nobody chooses: an image made without apt has them all as chosen."""
+
 
 def find(view: HostView, asked: Asked) -> Iterator[Candidate]:
     """Yield the installed packages that did not come along with others, and are not what every host has.
@@ -26,5 +29,6 @@ def find(view: HostView, asked: Asked) -> Iterator[Candidate]:
         along = frozenset()
     for name, package in sorted(installed(view).items()):
         chosen = package.installed and ":" not in name and name not in along
-        if chosen and package.priority not in _SYSTEM:
+        library = package.section.rpartition("/")[2] in _LIBRARIES
+        if chosen and package.priority not in _SYSTEM and not library:
             yield Candidate("packages", name, {"hold": True} if package.held else {})

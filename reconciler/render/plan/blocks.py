@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reconciler.core.changes import DECLARED_ABSENT
 from reconciler.render.plan.fields import (
     INDENT,
     OUTSIDE,
@@ -173,11 +174,8 @@ def _effect_words(effect: Data) -> str:
 
 def _heading(entry: Data, sign: str, paint: Paint) -> str:
     source = entry["source"]
-    was = (
-        "was "
-        if action_of(entry) in ("delete", "forget") and entry["action_reason"] not in ("adopt", "unknown")
-        else ""
-    )
+    went = action_of(entry) in ("delete", "forget") and entry["reason"] != DECLARED_ABSENT
+    was = "was " if went and entry["action_reason"] not in ("adopt", "unknown") else ""
     note = paint(f"  # {was}{visible(source['file'])}:{source['line']}", "dim") if source else ""
     return f"  {paint(sign, SYMBOL_COLOURS.get(sign, ''))} {paint(visible(entry['address']), 'bold')}{note}"
 
@@ -185,6 +183,8 @@ def _heading(entry: Data, sign: str, paint: Paint) -> str:
 def _why(entry: Data, paint: Paint) -> list[str]:
     """The lines of the reason for a change, where the symbol alone does not say it."""
     words = _ORIGINS.get((entry["action_reason"], action_of(entry)), "")
+    if entry["reason"] == DECLARED_ABSENT:
+        words = ""  # its block is in the spec
     if entry["blocked"] or entry.get("held"):
         words = words.partition("; apply ")[0]
     outside = entry["action_reason"] in OUTSIDE
