@@ -15,9 +15,11 @@ from reconciler.formats.audit.network import Listener
 from reconciler.formats.audit.processes import parse_processes
 
 _DIRECTORIES = ("/dev", "/dev/dri", "/dev/nvidia-caps")
-_DEVICE = re.compile(
-    r"/dev/(?:nvidia(?:[0-9]+|ctl|-uvm(?:-tools)?|-modeset)|kfd|dri/(?:card|renderD)[0-9]+|nvidia-caps/.+)"
-)
+_DEVICE = re.compile(r"/dev/(?:nvidia(?:[0-9]+|ctl|-modeset)|kfd|dri/(?:card|renderD)[0-9]+|nvidia-caps/.+)")
+"""Without /dev/nvidia-uvm: nvidia-modprobe makes it for everybody whatever the options of the driver are, and
+nothing computes by it without the others.
+"""
+_MPS = "/tmp/nvidia-mps"  # noqa: S108  # looked at, not written
 _PERSISTENCED = "nvidia-persistenced"
 _RUNS_CODE = "whoever reaches it runs programs as its account"
 _USES_MODELS = "whoever reaches it uses the models and the GPUs, most often without a key"
@@ -53,9 +55,9 @@ _PORTS: Mapping[int, str] = {6006: "tensorboard", 8265: "raylet", 8888: "jupyter
         " large driver of the kernel. NVIDIA's driver lets everybody in unless it is told otherwise."
     ),
     remediation=(
-        "For NVIDIA write `options nvidia NVreg_DeviceFileGID=GID NVreg_DeviceFileMode=0660` to a file in"
-        " /etc/modprobe.d, with the number of a group (video, render) of those who compute, and load the"
-        " driver anew; for others a rule of udev: GROUP=render, MODE=0660."
+        "For NVIDIA write `options nvidia NVreg_DeviceFileUID=0 NVreg_DeviceFileGID=GID"
+        " NVreg_DeviceFileMode=0660` to a file in /etc/modprobe.d, with the number of a group (video, render)"
+        " of those who compute, and load the driver anew; for others a rule of udev: GROUP=render, MODE=0660."
     ),
 )
 def gpus_are_for_some(facts: Facts) -> Iterator[Finding]:
@@ -81,6 +83,30 @@ def persistenced_is_not_root(facts: Facts) -> Iterator[Finding]:
     for process in processes(facts):
         if process.uid == 0 and process.name == _PERSISTENCED[:15]:
             yield Fail(_PERSISTENCED, "an account of its own", "root", "ps")
+
+
+@check(
+    "gpu-mps",
+    severity=Severity.MEDIUM,
+    title="The place of NVIDIA's MPS belongs to root",
+    rationale=(
+        "The CUDA programs of all accounts look there for the process that computes for them. Whoever makes"
+        " the place first answers them, or keeps them from the GPU."
+    ),
+    remediation=(
+        "Start the MPS of an account with CUDA_MPS_PIPE_DIRECTORY set to a place of its own, or let root make"
+        " the place at start-up, by a line of tmpfiles.d: `d /tmp/nvidia-mps 0755 root root`."
+    ),
+)
+def mps_is_of_root(facts: Facts) -> Iterator[Finding]:
+    """The owner of the directory in which MPS has its sockets unless it is told otherwise.
+
+    Whether everybody writes there is asked of all directories.
+    """
+    entry = facts.entry(_MPS)
+    if entry is not None and (entry.owner != "root" or entry.type is not FileType.DIRECTORY):
+        actual = f"{entry.type.value} of {entry.owner}"
+        yield Fail(_MPS, "no such path, or a directory of root", actual, _MPS)
 
 
 @check(

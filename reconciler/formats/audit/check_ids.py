@@ -40,6 +40,7 @@ CHECK_IDS = (
     "file-capabilities",
     "firewall",
     "gpu-devices",
+    "gpu-mps",
     "gpu-persistenced",
     "group-administrators",
     "group-reach",

@@ -3,7 +3,17 @@
 from tests.audit.planted import Fault
 
 PLANTED = {
-    "gpu-devices": Fault("mknod /dev/nvidia0 c 1 3; chmod 0666 /dev/nvidia0", "/dev/nvidia0"),
+    # nvidia-modprobe makes nvidia-uvm for everybody, whatever it is told.
+    "gpu-devices": Fault(
+        "mknod /dev/nvidia0 c 1 3; chmod 0666 /dev/nvidia0",
+        "/dev/nvidia0",
+        before="mknod -m 0666 /dev/nvidia-uvm c 1 3",
+    ),
+    "gpu-mps": Fault(
+        "useradd computing; install -d -o computing -m 0755 /tmp/nvidia-mps",
+        "/tmp/nvidia-mps",
+        before="install -d -m 0755 /tmp/nvidia-mps",
+    ),
     "gpu-persistenced": Fault(
         "cp /bin/sleep /usr/bin/nvidia-persistenced\n"
         "systemd-run --quiet --service-type=exec /usr/bin/nvidia-persistenced 600",
