@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from reconciler.kinds import discover
 from reconciler.policy.lint import lint
 from reconciler.spec.load import load
 from tests.audit.planted import Fault, planted
+from tests.audit.second_shapes import SHAPES
 from tests.booted.booted import BootedHost
 from tests.booted.rootfs import SUITE
 
@@ -28,6 +31,7 @@ FULL = bool(os.environ.get("RECONCILER_FAULTS"))
 TOGETHER = [name for name, fault in planted().items() if not fault.alone]
 SUITES = ("bookworm", "trixie") if FULL else (SUITE,)
 ALONE = list(planted()) if FULL else [name for name in planted() if name not in TOGETHER] or TOGETHER[:1]
+EXPLAINED = Path(__file__).resolve().parents[2] / "docs/howto/audit.md"
 
 pytestmark = [pytest.mark.timeout(600)]
 
@@ -63,11 +67,16 @@ def plant(host: BootedHost, faults: Sequence[Fault]) -> None:
         host.run("/bin/sh", "-euc", fault.commands)
 
 
+def failing(data: dict[str, Any], name: str, fault: Fault) -> list[dict[str, Any]]:
+    """The findings of a check that name the object of a fault."""
+    return [row for row in rows(data, name, "fail") if fault.names(row["object"])]
+
+
 def check_passed(data: dict[str, Any], name: str) -> None:
     """The check passes, or at least does not name the object of its fault."""
     fault = planted()[name]
     if fault.already:
-        assert not [row for row in rows(data, name, "fail") if fault.names(row["object"])]
+        assert not failing(data, name, fault)
     else:
         assert [row["status"] for row in rows(data, name)] == ["pass"], rows(data, name)
 
@@ -75,7 +84,7 @@ def check_passed(data: dict[str, Any], name: str) -> None:
 def check_failed(data: dict[str, Any], name: str) -> None:
     """The check fails for the object of its fault, and says what to do."""
     fault = planted()[name]
-    failed = [row for row in rows(data, name, "fail") if fault.names(row["object"])]
+    failed = failing(data, name, fault)
     assert failed, rows(data, name)
     assert failed[0]["remediation"]
     assert failed[0]["evidence"]["actual"]
@@ -117,6 +126,33 @@ def test_planted_faults_are_found(suite: str) -> None:
     for name in TOGETHER:
         if planted()[name].live:
             assert "not-checked" in {row["status"] for row in rows(recorded, name)}
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_another_shape_of_a_fault_is_found_too(suite: str) -> None:
+    """The checks that weigh most know more than the input that they were written with."""
+    faults = {name: planted()[name] for name in SHAPES}
+    packages = sorted({package for fault in faults.values() for package in fault.packages})
+    with BootedHost(packages=packages, suite=suite) as host:
+        before(host, list(faults.values()))
+        clean = audited(host)
+        plant(host, list(SHAPES.values()))
+        faulty = audited(host)
+
+    assert [name for name, shape in SHAPES.items() if failing(clean, name, shape)] == []
+    assert [name for name, shape in SHAPES.items() if not failing(faulty, name, shape)] == []
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_pristine_debian_has_few_findings_and_each_is_explained(suite: str) -> None:
+    """At most a dozen, and the guide tells each of them, and what could not be looked at, and why."""
+    with BootedHost(suite=suite) as host:
+        data = audited(host)
+    counted = [row["id"] for row in data["checks"] if row["status"] == "fail"]
+    explained = set(re.findall(r"^\| `([a-z0-9-]+)` \|", EXPLAINED.read_text(), re.MULTILINE))
+
+    assert len(counted) <= 12
+    assert {row["id"] for row in data["checks"] if row["status"] in ("fail", "not-checked")} <= explained
 
 
 def statuses(data: dict[str, Any]) -> list[tuple[str, str, str]]:
