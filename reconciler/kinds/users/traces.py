@@ -35,7 +35,8 @@ _PLACES = {CRONTAB: "/var/spool/cron/crontabs", LINGER: LINGERING, MAIL: MAILBOX
 _AT_SPOOLS = ("/var/spool/cron/atjobs", "/var/spool/at")
 
 _SSHD = ("/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d")
-_KEYS = re.compile(r"[ \t]*authorizedkeysfile[ \t=]+(.+)", re.IGNORECASE)
+_KEYS = re.compile(r"[ \t]*authorized(?:keys|principals)file[ \t=]+(.+)", re.IGNORECASE)
+"""The keywords with files that let somebody in: by keys, and by the names in certificates."""
 
 
 def path_of(part: str, name: str) -> str:
