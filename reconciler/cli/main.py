@@ -31,6 +31,7 @@ COMMANDS = (
     "explain",
     "access",
     "audit",
+    "unmanaged",
     "user",
     "graph",
     "import",

@@ -20,6 +20,7 @@ class Document(StrEnum):
     BACKUP = "backup"
     AUDIT = "audit"
     USER_AUDIT = "user-audit"
+    UNMANAGED = "unmanaged"
 
 
 class Draft(StrEnum):

@@ -93,7 +93,7 @@ def _report(
     today = datetime.fromisoformat(now).date()
     sentences = (*notices(results, rules, today), *_as_ordinary_user(results, basis))
     judged = with_waivers(results, rules, today)
-    return Report(name, _basis(view), now, Severity(rules.fail_on), judged, sentences)
+    return Report(name, basis_data(view), now, Severity(rules.fail_on), judged, sentences)
 
 
 def _as_ordinary_user(results: Sequence[Result], basis: Basis) -> Iterator[str]:
@@ -106,7 +106,8 @@ def _as_ordinary_user(results: Sequence[Result], basis: Basis) -> Iterator[str]:
         )
 
 
-def _basis(view: HostView) -> dict[str, str]:
+def basis_data(view: HostView) -> dict[str, str]:
+    """The basis of a document, as JSON has it."""
     basis = view.basis
     if isinstance(basis, SnapshotBasis):
         return {"kind": "snapshot", "taken": basis.taken}

@@ -35,7 +35,8 @@ MEANINGS = {
         "With --detailed-exitcode: success, and there are changes (`plan`, complete or not), drift (`drift`)"
         " or changes made (`apply`). `backup verify`: an archive is bad, or with --compare differs from the"
         " files. `service health`, `doctor`: something is not well. `audit`: there are findings"
-        " that count (`fail_on`); with --fix-spec: lines are proposed, and not written."
+        " that count (`fail_on`); with --fix-spec: lines are proposed, and not written. `unmanaged` with"
+        " --detailed-exitcode: there is something that nobody declared."
     ),
     ExitCode.REFUSED: (
         "Refused by policy before the first effect: a guard, a lock-out, an adoption, a protected resource,"
@@ -43,7 +44,7 @@ MEANINGS = {
         " must be there is not (a source, a mount, room), the place is not safe, or nobody agreed to a"
         " restore in place. `service health`: of some"
         " service nothing can be told, and no other is unwell. `audit`: nothing that counts was found, and"
-        " not everything could be checked."
+        " not everything could be checked. `unmanaged`, `user audit`: not everything could be looked at."
     ),
     ExitCode.FAILED: "`apply`: some resources failed, and nothing was changed on the host.",
     ExitCode.PARTIAL: (

@@ -113,6 +113,9 @@ Allow = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="No colours. NO_COLOR does the same.")]
 Detailed = Annotated[bool, typer.Option("--detailed-exitcode", help="Exit 2 when there are changes.")]
+DetailedUnmanaged = Annotated[
+    bool, typer.Option("--detailed-exitcode", help="Exit 2 when there is something that nobody declared.")
+]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show unchanged attributes too.")]
 Report = Annotated[
     bool,

@@ -1,0 +1,1 @@
+"""What `unmanaged` prints: as text, and its schema."""
