@@ -9,7 +9,7 @@ ATTRIBUTE = "system.posix_acl_access"
 """The extended attribute that has the ACL of a file or directory."""
 USER, GROUP = 0x02, 0x08
 """The tags of entries for a user and for a group by number."""
-WRITE = 2
+READ, WRITE = 4, 2
 _MASK = 0x10
 _ENTRY = struct.Struct("<HHI")
 _HEADER = 4

@@ -45,7 +45,7 @@ SHAPES = {
         ),
         "builder",
     ),
-    "account-files": Fault("useradd owner2; chown owner2 /etc/group", "/etc/group"),
+    "account-files": Fault("setfacl -m u:games:r /etc/shadow", "/etc/shadow"),
     "cron-files": Fault(
         "useradd cronie; mkdir -p /etc/cron.weekly; chgrp cronie /etc/cron.weekly; chmod 0775 /etc/cron.weekly",
         "/etc/cron.weekly",

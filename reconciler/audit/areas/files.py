@@ -9,12 +9,11 @@ from reconciler.audit.mends import directory
 from reconciler.audit.model import Fail, Finding, NotApplicable, NotKnown, Severity, Snippet
 from reconciler.audit.registry import check
 from reconciler.core.host import FileType, HostError
-from reconciler.formats.audit.files import parse_changed
+from reconciler.formats.audit.files import HASHES, parse_changed, parse_readers
 
-_SECRET = ("/etc/shadow", "/etc/gshadow", "/etc/shadow-", "/etc/gshadow-")
 _PUBLIC = ("/etc/passwd", "/etc/group", "/etc/passwd-", "/etc/group-")
 _ALLOWED: Mapping[str, tuple[int, tuple[str, ...]]] = {
-    **dict.fromkeys(_SECRET, (0o640, ("root", "shadow"))),
+    **dict.fromkeys(HASHES, (0o640, ("root", "shadow"))),
     **dict.fromkeys(_PUBLIC, (0o644, ("root",))),
 }
 """The most that each may give, and the groups that it may belong to. A mask: 0000 is as good as 0600."""
@@ -39,20 +38,41 @@ _BOOT = (
     ),
     remediation=(
         "Give the file back: chown root:shadow and chmod u-x,g-wx,o-rwx for shadow and gshadow; chown"
-        " root:root and chmod 0644 for passwd and group."
+        " root:root and chmod 0644 for passwd and group; setfacl -b takes an access list away."
     ),
     cis=("7.1.1", "7.1.2", "7.1.3", "7.1.4", "7.1.5", "7.1.6", "7.1.7", "7.1.8"),
 )
 def account_files_are_roots(facts: Facts) -> Iterator[Fail]:
-    """Owner, group and mode of passwd, group, shadow, gshadow and their backups, as far as they are there."""
+    """Owner, group and mode of passwd, group, shadow, gshadow and their backups, as far as they are there.
+
+    The mode does not show whom an access list lets read the hashes.
+    """
+    readers = _listed_readers(facts)
     for path, (mask, groups) in _ALLOWED.items():
         entry = facts.entry(path)
         if entry is None:
             continue
         too_much = int(entry.mode, 8) & ~mask
-        if too_much or entry.owner != "root" or entry.group not in groups:
+        listed = readers.get(path, ())
+        if too_much or entry.owner != "root" or entry.group not in groups or listed:
             expected = f"at most {mask:04o} root:{' or root:'.join(groups)}"
-            yield Fail(path, expected, f"{entry.mode} {entry.owner}:{entry.group}", path)
+            by_list = f"; by an access list read by {', '.join(listed)}" if listed else ""
+            yield Fail(path, expected, f"{entry.mode} {entry.owner}:{entry.group}{by_list}", path)
+
+
+def _listed_readers(facts: Facts) -> Mapping[str, Sequence[str]]:
+    """The accounts and groups besides root and shadow that access lists let read the files with hashes."""
+    listed = facts.parsed("hash-readers", parse_readers)
+    if not listed:
+        return {}
+    users = {user.uid: user.name for user in facts.users}
+    groups = {group.gid: group.name for group in facts.groups}
+    readers: dict[str, list[str]] = {}
+    for reader in listed:
+        name = (groups if reader.group else users).get(reader.number, str(reader.number))
+        if name not in ("root", "shadow"):
+            readers.setdefault(reader.path, []).append(f"group {name}" if reader.group else name)
+    return readers
 
 
 @check(

@@ -9,7 +9,36 @@ from dataclasses import field
 from reconciler.core.basics.frozen import frozen
 from reconciler.formats.file_scan import FileScan, parse_scan
 
-__all__ = ["Changed", "FileScan", "parse_changed", "parse_packages", "parse_scan"]
+__all__ = [
+    "HASHES",
+    "Changed",
+    "FileScan",
+    "Reader",
+    "parse_changed",
+    "parse_packages",
+    "parse_readers",
+    "parse_scan",
+]
+
+HASHES = ("/etc/shadow", "/etc/gshadow", "/etc/shadow-", "/etc/gshadow-")
+"""The files that have the hashes of passwords."""
+
+
+@frozen
+class Reader:
+    """An account or a group, by its number, that an access list lets read a file."""
+
+    path: str
+    group: bool
+    number: int
+
+
+def parse_readers(text: str) -> list[Reader]:
+    """The accounts and groups of an answer. Raises ValueError."""
+    try:
+        return [Reader(**row) for row in json.loads(text)]
+    except TypeError as problem:
+        raise ValueError(f"no list of readers: {problem}") from problem
 
 
 @frozen

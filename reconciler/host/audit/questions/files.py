@@ -14,7 +14,9 @@ from typing import Any
 
 from reconciler.core.answers import NotInstalled
 from reconciler.core.host import Unreadable
+from reconciler.formats import acl
 from reconciler.formats.accounts import account_files
+from reconciler.formats.audit.files import HASHES
 from reconciler.formats.file_scan import Scope, scan_text
 from reconciler.host.audit.question import Files, Reader
 from reconciler.host.scan.child import scan
@@ -147,7 +149,22 @@ def _md5(path: str) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
+def hash_readers(files: Files, _: str) -> str:
+    """Whom the access lists of the files with hashes let read them, as JSON: see formats.audit.files."""
+    rows = [
+        {"path": path, "group": tag == acl.GROUP, "number": number}
+        for path in HASHES
+        if files.entry(path) is not None
+        for name, value in files.attributes(path)
+        if name == acl.ATTRIBUTE
+        for tag, rights, number in acl.entries(value)
+        if tag in (acl.USER, acl.GROUP) and rights & acl.READ
+    ]
+    return json.dumps(rows)
+
+
 QUESTIONS = {
+    "hash-readers": Reader(hash_readers),
     "file-scan": Reader(file_scan, live=True),
     "packages-of": Reader(packages_of, live=True),
     "changed-programs": Reader(changed_programs, live=True),
