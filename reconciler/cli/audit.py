@@ -148,7 +148,7 @@ def _misuse(only: Sequence[str], is_part: bool) -> Diagnostic | None:
 
 
 def _fix_misuse(is_fix: bool, is_report: bool) -> Diagnostic | None:
-    """What is wrong with the command line of --fix-spec."""
+    """The error of the command line of --fix-spec; None if there is none."""
     from reconciler.core.diagnostic import error
 
     if not is_fix:

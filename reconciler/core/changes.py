@@ -60,7 +60,9 @@ class Part:
     """One object on the host, as the spec declares it."""
 
     address: Address
+    """The part's name."""
     document: Document
+    """The state that the spec asks for."""
     declared: Declared
     """The resource that it is a part of."""
     content: bytes | None = None
@@ -135,17 +137,23 @@ class Change:
     """One part that is not as it should be, and what is to be done about it."""
 
     address: Address
+    """The part that changes."""
     verb: Verb
+    """CREATE, UPDATE, DELETE or FORGET; NONE where nothing is done."""
     origin: Origin
+    """Whose doing the difference is."""
     fields: tuple[FieldChange, ...] = ()
     """The leaves of the document that differ."""
     part: Part | None = None
     """The part as declared; None for what is removed."""
     observed: Observed = field(default_factory=lambda: Observed(None))
+    """The object as it is on the host."""
     applied: Document | None = None
     """The document that was last applied, as the ledger has it."""
     reason: str = ""
+    """Why the part is removed, or forgotten in place of that, in words."""
     sensitive: bool = False
+    """Whether its content is secret."""
     declared: Declared | None = None
     """For a part that goes: the block of its resource that the spec still has, which may say how it goes."""
     policy: tuple[FieldChange, ...] = ()

@@ -42,14 +42,19 @@ class Entry:
     """Facts about the object at a path, a link itself and not what it points to."""
 
     type: FileType
+    """File, directory, link or another."""
     mode: str
     """Four octal digits."""
     owner: str
+    """The name of the owner, or its number."""
     group: str
+    """The name of the group, or its number."""
     size: int = 0
+    """The size in bytes."""
     mtime_ns: int = 0
     """Nanoseconds since the epoch; 0: not known."""
     nlink: int = 1
+    """The number of its names."""
     target: str = ""
     """The text of a link."""
     ctime_ns: int = 0

@@ -91,7 +91,7 @@ def _conflict(entries: Entries, mend: Mend, taken: Sequence[Mend]) -> str:
 
 
 def _both(first: Any, second: Any) -> Any:
-    """The value that satisfies both; None without one. Of two `exactly` only what is in both stays."""
+    """The value that satisfies both; None without one. Two `exactly` leave only what is in both."""
     if first == second:
         return first
     lists = [value.get("exactly") if isinstance(value, Mapping) else None for value in (first, second)]

@@ -40,7 +40,7 @@ def _readable(facts: Facts) -> Iterator[tuple[KnownJob, Job]]:
     "backup-stale",
     severity=Severity.HIGH,
     title="Each destination of a backup job has a recent good archive",
-    rationale="What was made since the newest good archive is lost with the disk.",
+    rationale="Everything made since the newest good archive is lost with the disk.",
     remediation="Find out why no run made one: journalctl -u backup-NAME; reconciler backup list NAME.",
 )
 def archives_are_recent(facts: Facts) -> Iterator[Finding]:

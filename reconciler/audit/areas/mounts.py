@@ -75,7 +75,7 @@ def temporary_files_are_data(facts: Facts) -> Iterator[Fail]:
     title="A file system that others write brings no setuid programs and no devices",
     rationale=(
         "Whoever is root on the file server, or has the medium in hand, puts a setuid program of root's there"
-        " and is root here; with a device node he reads the disks."
+        " and is root here; with a device node they read the disks."
     ),
     remediation="Add nosuid,nodev to its options in /etc/fstab; mount -o remount,nosuid,nodev DIRECTORY.",
     needs=(RUNNING,),
@@ -91,7 +91,7 @@ def foreign_systems_bring_no_programs(facts: Facts) -> Iterator[Fail]:
     "mount-by-users",
     severity=Severity.MEDIUM,
     title="A medium that users may mount brings no setuid programs and no devices",
-    rationale="An entry with `user` lets everybody mount the medium that he brought along.",
+    rationale="An entry with `user` lets everybody mount the medium that they brought along.",
     remediation="Take `suid` and `dev` out of the options of the entry in /etc/fstab: `user` forbids both.",
 )
 def users_mount_no_programs(facts: Facts) -> Iterator[Fail]:

@@ -53,7 +53,7 @@ def nothing_is_passed_on(facts: Facts) -> Iterator[Fail]:
     "routing-redirects",
     severity=Severity.MEDIUM,
     title="No neighbour of the network changes the routes of this host",
-    rationale="A redirect from anybody in the same network sends this host's traffic through him.",
+    rationale="A redirect from anybody in the same network sends this host's traffic through them.",
     remediation=_IN_CONF.format("net.ipv4.conf.all.accept_redirects = 0")
     + " The same for net.ipv6, and for `default`.",
     cis=("3.3.5",),

@@ -50,10 +50,13 @@ class Place:
     """One path with its use."""
 
     path: str
+    """The path."""
     use: Use
+    """The use that the resource makes of it."""
     owner: str = "root"
     """The owner that it will have; so with `group` and `mode`."""
     group: str = "root"
+    """As `owner`."""
     mode: str = ""
     """Empty: one by which nobody else can write."""
     named: bool = False

@@ -32,6 +32,7 @@ class KnownJob:
     """A backup job that apply has written to the host."""
 
     name: str
+    """The name of the job."""
     job: Job | None = None
     """The job without its commands; None: it cannot be read."""
     problem: str = ""
@@ -39,6 +40,7 @@ class KnownJob:
     declared: int | None = None
     """When its file was written last."""
     schedule: Due | None = None
+    """When it runs."""
     record: Record | None = None
     """The record of its runs, without reasons; None: it never ran, or the record is lost."""
     runs: bool | None = None

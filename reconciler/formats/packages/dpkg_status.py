@@ -20,12 +20,15 @@ class Package:
     """A package that dpkg knows."""
 
     name: str
+    """The name."""
     want: str
     """The wish: `install`, `hold`, `deinstall`, `purge`."""
     state: str
     """`installed`, `config-files`, `half-configured` and others."""
     version: str = ""
+    """The version as dpkg compares it."""
     architecture: str = ""
+    """`amd64`, `all`."""
     damaged: bool = False
     """Whether dpkg asks for it to be installed anew."""
     priority: str = ""

@@ -39,7 +39,7 @@ class Outcome:
 
 @frozen
 class Note:
-    """What is known of a run that has begun."""
+    """A run that has begun, as far as it is known."""
 
     ident: str
     outcome: Outcome | None = None

@@ -34,7 +34,7 @@ def nobody_is_root_by_a_group(facts: Facts) -> Iterator[Fail]:
     "group-administrators",
     severity=Severity.HIGH,
     title="Each member of the group sudo is declared",
-    rationale="A member becomes root by his own password; one whom nobody declared was added by hand.",
+    rationale="A member becomes root by their own password; one whom nobody declared was added by hand.",
     remediation="gpasswd --delete NAME sudo, or declare it: `groups: [sudo]` or `sudo:` of the user.",
 )
 def administrators_are_declared(facts: Facts) -> Iterator[Finding]:
