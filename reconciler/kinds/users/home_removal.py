@@ -63,11 +63,19 @@ def _reason_to_stay(home: str, name: str, facts: AccountFacts, applied_home: str
     if len(parts) < least or of_system:
         return f"{home} is a directory of the system"
     if facts.others:
-        return f"{home} is also where {', '.join(facts.others)} live"
+        return f"{home} is also where {', '.join(facts.others)} live{'s' if len(facts.others) == 1 else ''}"
     owner, mode = facts.home_owner, facts.home_mode
     if owner and owner != name and (owner, mode) != ("root", CLOSED):
         return f"{home} belongs to {owner}"
     return ""
+
+
+def is_deleted(change: Change, name: str) -> bool:
+    """Whether the home of an account that goes is removed for ever: it is there, and nothing keeps it."""
+    facts, home = change.observed.facts(AccountFacts), (change.before or {}).get("home", NO_HOME)
+    if fate_of(change.declared) != "delete" or not facts.home_owner or facts.not_a_home:
+        return False
+    return not _reason_to_stay(home, name, facts, (change.applied or {}).get("home", ""))
 
 
 def _lock_out(change: Change, name: str) -> Iterator[Action]:

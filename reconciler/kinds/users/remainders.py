@@ -14,8 +14,7 @@ from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, warning
 from reconciler.core.host import HostView, Unreadable, UnsafePath
 from reconciler.kinds.users import root_files
-from reconciler.kinds.users.facts import AccountFacts
-from reconciler.kinds.users.home_removal import fate_of
+from reconciler.kinds.users.home_removal import is_deleted
 
 _FILES = (
     "/etc/cron.allow",
@@ -63,7 +62,7 @@ def _goes(change: Change) -> bool:
 def _deleted(change: Change) -> Iterator[Diagnostic]:
     """Warn first of data that is removed for ever."""
     home = (change.before or {}).get("home", "")
-    if fate_of(change.declared) == "delete" and change.observed.facts(AccountFacts).home_owner:
+    if is_deleted(change, change.address.name):
         source = change.declared.source if change.declared is not None else None
         detail = (
             f"All that is in {home} is removed, and no rollback brings it back. `home: archive` keeps it."
