@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import field
 from typing import Any
 
@@ -13,7 +13,7 @@ from reconciler.formats.backups.job import Job
 from reconciler.formats.backups.manifest import Manifest
 from reconciler.host.archives import stored_archives
 from reconciler.host.archives.private_directory import Refused
-from reconciler.host.archives.stored_archives import Entry, Strange
+from reconciler.host.archives.stored_archives import Entry, StoredArchives, Strange
 from reconciler.jobs import machine_marks
 from reconciler.jobs.destinations import open_destination
 
@@ -132,3 +132,9 @@ def ids_of(listed: Listing, at: str) -> list[str]:
     if not chosen:
         raise Refused("there is no such archive", f"{at or 'none was made yet'}; see `backup list`")
     return sorted(chosen, key=lambda ident: (started_by_id[ident], ident), reverse=True)
+
+
+def times_of(archives: StoredArchives) -> Iterator[int]:
+    """The times of archives in microseconds: those of their ids, and when they were begun."""
+    for entry in archives.entries:
+        yield from (manifests.microseconds_of(entry.manifest.id), entry.manifest.started * 1_000_000)

@@ -11,7 +11,7 @@ from typing import Any
 
 from reconciler.formats.backups.job import Hook, Job, Keep
 from reconciler.jobs import backup
-from reconciler.jobs.backup import Done
+from reconciler.jobs.making.done import Done
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

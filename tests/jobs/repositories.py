@@ -17,7 +17,7 @@ from reconciler.formats.backups.job import Job, Restic
 from reconciler.host.archives import restic
 from reconciler.host.state import restic_records
 from reconciler.jobs import backup
-from reconciler.jobs.backup import Done
+from reconciler.jobs.making.done import Done
 from tests.jobs.places import REPOSITORY, Place, make_place
 from tests.jobs.quick_key import replace_key
 

@@ -16,9 +16,9 @@ from reconciler.host.state import owed_hooks
 from reconciler.host.state.job_lock import JobBusy
 from reconciler.host.systemd import unit_list
 from reconciler.jobs import backup, jobfile
-from reconciler.jobs.backup import Done
 from reconciler.jobs.health import recording, records
 from reconciler.jobs.making import owed as notes_of_runs
+from reconciler.jobs.making.done import Done
 from reconciler.jobs.making.hooks import NotNow
 from reconciler.jobs.making.owed import is_running, still_owed
 from tests.jobs.places import Place, shell

@@ -16,9 +16,9 @@ from reconciler.formats.backups.record import Record
 from reconciler.host.process import environment
 from reconciler.host.state.job_lock import JobBusy, job_lock
 from reconciler.jobs import backup
-from reconciler.jobs.backup import Done
 from reconciler.jobs.health import recording, records
 from reconciler.jobs.health.job_health import condition
+from reconciler.jobs.making.done import Done
 from reconciler.jobs.restoring import verify
 from tests.jobs.places import REPOSITORY, Place, shell
 from tests.jobs.test_backup_faults import flip

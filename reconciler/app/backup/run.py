@@ -14,7 +14,9 @@ from reconciler.formats.backups.job import Job
 from reconciler.formats.backups.record import Drill, drill_data
 from reconciler.host.archives.stored_archives import Entry
 from reconciler.jobs import archives, backup, jobfile
+from reconciler.jobs.engines import engine_of
 from reconciler.jobs.health import recording
+from reconciler.jobs.making.done import Done
 from reconciler.jobs.making.parts import is_begun
 from reconciler.jobs.restoring.drill import words
 
@@ -63,10 +65,10 @@ def _run_begun(name: str, tell: Callable[[str], None]) -> Report:
     return replace(report, end=End.GOOD) if drill_follows else report
 
 
-def _report(job: Job, done: backup.Done, drill: Drill | None) -> Report:
+def _report(job: Job, done: Done, drill: Drill | None) -> Report:
     manifest = done.manifest
     state = "verified" if manifest.verified else "not verified"
-    archive = manifest.archive if job.restic is None else f"snapshot {manifest.id}"
+    archive = engine_of(job).spoken(manifest)
     lines = [f"{path}: {archive}, {manifest.bytes} bytes, {state}" for path in done.made]
     lines += [f"a full archive begins a chain: {manifest.why_full}"] if manifest.why_full else []
     lines += pruned_lines(done.pruned, "deleted")
@@ -89,7 +91,7 @@ def _report(job: Job, done: backup.Done, drill: Drill | None) -> Report:
     return Report(End.PARTLY if partly else End.GOOD, tuple(lines), tuple(problems), data)
 
 
-def _data(done: backup.Done) -> dict[str, Any]:
+def _data(done: Done) -> dict[str, Any]:
     copies = {path: Entry(done.manifest) for path in done.made}
     doubts = {path: {done.manifest.id: why} for path, why in done.doubts.items()}
     return {

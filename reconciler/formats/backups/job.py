@@ -155,6 +155,11 @@ class Job:
     """The file with a private key, where encrypted archives are to be read; no job file names one."""
 
     @property
+    def engine(self) -> str:
+        """The program that makes its archives, one of ENGINES."""
+        return "restic" if self.restic is not None else "tar"
+
+    @property
     def places(self) -> tuple[str, ...]:
         """The paths of the destinations on this host."""
         return tuple(name for name in self.destinations if name.startswith("/"))

@@ -14,13 +14,11 @@ from reconciler.formats.backups.job import Job, path_of
 from reconciler.formats.backups.lateness import LATE, late, overdue
 from reconciler.formats.backups.record import FAILED, GOOD, Record
 from reconciler.formats.systemd import timespan
-from reconciler.host.archives import stored_archives
 from reconciler.host.archives.private_directory import look
 from reconciler.host.archives.stored_archives import StoredArchives
 from reconciler.host.process import environment
 from reconciler.host.state.job_lock import RUN
-from reconciler.jobs import machine_marks
-from reconciler.jobs.destinations import open_destination
+from reconciler.jobs.engines import engine_of
 from reconciler.jobs.health import records
 from reconciler.jobs.health.due_runs import due
 from reconciler.jobs.making.owed import is_running, still_owed
@@ -94,7 +92,7 @@ def condition(job: Job, now: int, record: Record | None = None, lock_directory: 
             troubles += [Trouble(f"late {path}", f"{path}: {why}")] if why else []
             continue
         try:
-            archives, foreign = _archives(job, path)
+            archives, foreign = engine_of(job).archives(job, path)
         except HostError as problem:
             if not environment.is_root():
                 return Condition(is_known=False, troubles=(Trouble("unreadable", str(problem)),))
@@ -122,16 +120,6 @@ def condition(job: Job, now: int, record: Record | None = None, lock_directory: 
         bytes=max(sizes, default=None),
         record=record,
     )
-
-
-def _archives(job: Job, path: str) -> tuple[StoredArchives, str]:
-    """The archives in a destination, and why they are not this machine's. Raises HostError."""
-    if job.restic is not None:
-        from reconciler.jobs.restic import health  # only where it is the engine
-
-        return health.archives(job, path), health.problem(job, path)
-    with open_destination(job, path, patient=False) as directory:
-        return stored_archives.scan(directory, job.name), machine_marks.foreign(directory, job.name)
 
 
 def _of_record(job: Job, record: Record, lock_directory: str) -> Iterator[Trouble]:

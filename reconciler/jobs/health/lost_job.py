@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 
 from reconciler.core.basics.frozen import frozen
-from reconciler.formats.backups import manifest as manifests
 from reconciler.formats.backups import remote
 from reconciler.formats.backups.job import Job, Keep, Restic
 from reconciler.formats.backups.remote import Remote
-from reconciler.host.archives import stored_archives
 from reconciler.host.archives.private_directory import Refused
 from reconciler.host.spec_source.readers import absolute
-from reconciler.jobs.destinations import open_destination
+from reconciler.jobs.engines import engine_of
 
 _URL = re.compile(r"[a-z0-9]{2,}:.+")
 
@@ -37,23 +35,20 @@ class Place:
 
 def jobs_in(place: Place) -> list[str]:
     """The names of the jobs that have archives in a destination. Raises HostError."""
-    if place.password_file:
-        from reconciler.jobs.restic import lost  # only where it is the engine
-
-        return sorted({name for name, host in lost.jobs(_bare(place, "")) if place.host in ("", host)})
-    bare = _bare(place, "")
-    with open_destination(bare, bare.destinations[0]) as directory:
-        return sorted({job for name in directory.names() if (job := manifests.job_in(name))})
+    return sorted({name for name, _ in _pairs(place)})
 
 
 def jobs_of(place: Place) -> list[Job]:
     """Every job that has archives in a destination, of each host. Raises HostError."""
-    if not place.password_file:
-        return [job_of(place, name) for name in jobs_in(place)]
-    from reconciler.jobs.restic import lost  # as above
+    jobs = [(_bare(place, name), host) for name, host in _pairs(place)]
+    return [engine_of(job).lost_job(job, host) for job, host in jobs]
 
-    pairs = lost.jobs(_bare(place, ""))
-    return [lost.with_host(_bare(place, name), host) for name, host in pairs if place.host in ("", host)]
+
+def _pairs(place: Place) -> list[tuple[str, str]]:
+    """The names of jobs, each with the host, or without where the destination does not tell."""
+    bare = _bare(place, "")
+    pairs = engine_of(bare).lost_jobs(bare)
+    return [(name, host) for name, host in pairs if not (place.host and host) or place.host == host]
 
 
 def job_of(place: Place, name: str) -> Job:
@@ -75,14 +70,7 @@ def job_of(place: Place, name: str) -> Job:
             f"{place.destination}: name one of {', '.join(names)} with --job",
         )
     job = _bare(place, name or names[0])
-    if place.password_file:
-        from reconciler.jobs.restic import lost  # as above
-
-        return lost.with_host(job, place.host)
-    with open_destination(job, job.destinations[0]) as directory:
-        entries = stored_archives.scan(directory, job.name).entries
-    sources = entries[-1].manifest.sources if entries else ()
-    return Job(job.name, sources, job.destinations, Keep(), remotes=job.remotes)
+    return engine_of(job).lost_job(job, place.host)
 
 
 def _bare(place: Place, name: str) -> Job:

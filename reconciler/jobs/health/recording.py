@@ -16,9 +16,9 @@ from reconciler.host.archives.private_directory import Refused
 from reconciler.host.process import environment
 from reconciler.host.state.job_lock import RUN, JobBusy
 from reconciler.host.state.job_records import DIRECTORY
-from reconciler.jobs.backup import Done
 from reconciler.jobs.engines import verify
 from reconciler.jobs.health import records
+from reconciler.jobs.making.done import Done
 from reconciler.jobs.making.hooks import NotNow, Tell
 from reconciler.jobs.restoring.drill import drill, is_due, tidy_up
 from reconciler.jobs.restoring.verify import Verified

@@ -15,11 +15,9 @@ from reconciler.formats.backups import manifest as manifests
 from reconciler.formats.backups import record as records
 from reconciler.formats.backups.job import Job
 from reconciler.formats.backups.record import NotARecord
-from reconciler.host.archives import stored_archives
 from reconciler.host.process import environment
 from reconciler.host.state.job_records import DIRECTORY, read_record
-from reconciler.jobs import store
-from reconciler.jobs.destinations import open_destination
+from reconciler.jobs.engines import engine_of
 
 _SECOND = 1_000_000
 """In microseconds, as all times here."""
@@ -48,22 +46,6 @@ def _times(job: Job, records_directory: str) -> Iterator[int]:
             yield from (manifests.microseconds_of(item.archive), item.started * _SECOND)
     for path in job.destinations:
         try:
-            yield from _times_in(job, path)
+            yield from engine_of(job).times(job, path)
         except HostError:  # the run says so, if it is still so then
             continue
-
-
-def _times_in(job: Job, path: str) -> Iterator[int]:
-    """Those of one destination."""
-    if job.restic is not None:
-        from reconciler.jobs.restic.health import archives
-
-        entries = archives(job, path).entries
-    elif path in job.remotes:
-        return
-    else:
-        with open_destination(job, path) as directory:
-            yield from map(manifests.microseconds_of, store.idents(directory, job.name))
-            entries = stored_archives.scan(directory, job.name).entries
-    for entry in entries:
-        yield from (manifests.microseconds_of(entry.manifest.id), entry.manifest.started * _SECOND)

@@ -1,4 +1,4 @@
 """Backup jobs whose engine is restic: a snapshot is an archive, a repository a destination.
 
-The modules beside this package ask here where a job has `restic`; results are of the same types.
+Its module `engine` is what `jobs.engines` knows of it; results are of the same types as those of tar.
 """

@@ -9,15 +9,15 @@ from reconciler.host.archives.private_directory import Refused
 from reconciler.jobs.restic.repositories import open_repository, settings
 
 
-def jobs(job: Job) -> list[tuple[str, str]]:
+def lost_jobs(job: Job) -> list[tuple[str, str]]:
     """The names of jobs, each with the host, in the first destination of a job. Raises HostError."""
     with open_repository(job, job.destinations[0]) as repository:
         return repository.jobs()
 
 
-def with_host(job: Job, host: str) -> Job:
+def lost_job(job: Job, host: str) -> Job:
     """The job of the host that is asked for, or of the only one. Raises Refused, HostError."""
-    hosts = sorted({of for name, of in jobs(job) if name == job.name})
+    hosts = sorted({of for name, of in lost_jobs(job) if name == job.name})
     if not host and len(hosts) > 1:
         detail = f"{job.destinations[0]}, {job.name}: name one of {', '.join(hosts)} with --host"
         raise Refused("the repository has snapshots of several hosts", detail)

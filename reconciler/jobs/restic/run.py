@@ -22,6 +22,9 @@ from reconciler.formats.backups.restic_record import RepositoryRecord
 from reconciler.host.archives.restic import Repository, RepositoryMissing
 from reconciler.host.archives.tar import ArchiveError
 from reconciler.host.process import environment, failpoints, progress
+from reconciler.jobs.making.archive import left_out
+from reconciler.jobs.making.done import Done, none_made, reason
+from reconciler.jobs.making.mounted import must_be_mounted
 from reconciler.jobs.pruning import Pruned
 from reconciler.jobs.restic import records, snapshots
 from reconciler.jobs.restic.checking import check, is_due
@@ -47,12 +50,29 @@ class Outcome:
     pruned: Pruned
 
 
-def make(
-    job: Job, ident: str, left_out: Sequence[str], tell: Tell, must_be_mounted: Callable[[str], None]
-) -> tuple[dict[str, Outcome], dict[str, HostError]]:
-    """Make a snapshot in each destination, and let old ones go there; return the outcomes, and the failures
-    of those that have none, by destination.
+def make(job: Job, ident: str, tell: Tell, snapshots: str) -> Done:
+    """Make a snapshot in each destination, and let old ones go there.
+
+    Raises Refused, HostError: then there is none.
     """
+    del snapshots  # the files of tar's chains
+    made, failed = _make(job, ident, left_out(job), tell)
+    if not made:
+        raise none_made(job, failed)
+    problems = failed | {path: item.problem for path, item in made.items() if item.problem}
+    return Done(
+        next(iter(made.values())).manifest,
+        tuple(made),
+        {path: reason(job, path, problem) for path, problem in problems.items()},
+        {path: item.pruned for path, item in made.items()},
+        {path: item.doubt for path, item in made.items() if item.doubt},
+    )
+
+
+def _make(
+    job: Job, ident: str, left_out: Sequence[str], tell: Tell
+) -> tuple[dict[str, Outcome], dict[str, HostError]]:
+    """The outcomes, and the failures of the destinations that have none, by destination."""
     made: dict[str, Outcome] = {}
     failed: dict[str, HostError] = {}
     for destination in job.destinations:

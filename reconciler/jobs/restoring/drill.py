@@ -8,11 +8,9 @@ run has mounted is there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
 from reconciler.formats.backups.job import Job
 from reconciler.formats.backups.manifest import FULL, Manifest
@@ -26,17 +24,16 @@ from reconciler.host.files.descriptors import descriptor
 from reconciler.host.process import environment, failpoints
 from reconciler.host.state.job_lock import RUN
 from reconciler.jobs.destinations import open_destination
-from reconciler.jobs.engines import listing, restore
+from reconciler.jobs.engines import engine_of, listing, restore
 from reconciler.jobs.lock import lock_of
 from reconciler.jobs.making.archive import NOT_ITS_SUM
 from reconciler.jobs.making.hooks import Tell
+from reconciler.jobs.restoring.chosen import ENTRY, Chosen
 
 WHOLE = 2 << 30
 """An archive with more bytes is not restored as a whole, but a sample of its files."""
 _FILES = 200
 """The most files of a sample."""
-_ENTRY = 4096
-"""The bytes that an entry takes on a disk besides its content."""
 _LEAST = 1 << 20
 """With less room no drill is begun."""
 _ENCRYPTED = (
@@ -44,26 +41,6 @@ _ENCRYPTED = (
 )
 _TOLD = 3
 """Differences that are named."""
-
-
-@frozen
-class Chosen:
-    """The archive of a drill."""
-
-    destination: str
-    manifest: Manifest
-    parents: tuple[Manifest, ...]
-    """The archives that it needs."""
-
-    @property
-    def bytes(self) -> int:
-        """The bytes that lie on this host while they are read, where the destination is another machine."""
-        return sum(manifest.bytes for manifest in (self.manifest, *self.parents))
-
-    @property
-    def content(self) -> int:
-        """The bytes that it unpacks to, with all that it needs, as far as the manifests tell."""
-        return sum(map(_content, (self.manifest, *self.parents)))
 
 
 def drill(
@@ -136,12 +113,6 @@ def _chosen(job: Job, tried: Mapping[str, int], tell: Tell) -> Chosen:
     raise Refused("there is no archive to restore", f"of {job.name}; see `backup list {job.name}`")
 
 
-def _content(manifest: Manifest) -> int:
-    """The bytes that an archive takes when it is unpacked, as far as its manifest tells."""
-    data = sum(manifest.data.values()) or manifest.content or manifest.bytes
-    return data + _ENTRY * sum(manifest.entries.values())
-
-
 def _drilled(job: Job, chosen: Chosen, workspace: Scratch, whole: int, result: Drill) -> Drill:
     """Restore and compare. Raises HostError where that does not work, or something differs."""
     if chosen.manifest.encrypt_to:
@@ -154,9 +125,9 @@ def _drilled(job: Job, chosen: Chosen, workspace: Scratch, whole: int, result: D
         return _compared(job, chosen, workspace, (), replace(result, whole=True))
     seed = environment.random_hex(16)
     reservoir = Reservoir(seed, _FILES)
-    _offer_files(job, chosen, reservoir)
-    files = reservoir.within(budget - _FILES * _ENTRY)
-    note = "their sizes were compared; restic checks the content of what it restores" if job.restic else ""
+    engine_of(job).offer_files(job, chosen, reservoir)
+    files = reservoir.within(budget - _FILES * ENTRY)
+    note = engine_of(job).SAMPLE_NOTE
     if not files:
         raise Refused("too little space is left", f"{workspace.tree}: no file of the archive has room there")
     return _compared(job, chosen, workspace, files, replace(result, whole=False, seed=seed, note=note))
@@ -172,33 +143,6 @@ def _sum_only(job: Job, chosen: Chosen, result: Drill) -> Drill:
     return replace(result, good=True, note=_ENCRYPTED)
 
 
-def _offer_files(job: Job, chosen: Chosen, reservoir: Reservoir) -> None:
-    if job.restic is not None:
-        from reconciler.jobs.restic import drill as restic  # only where it is the engine, as below
-
-        restic.offer_files(job, chosen.destination, chosen.manifest, reservoir)
-        return
-    present = _present(job, chosen) if chosen.parents else None
-    for manifest in (*chosen.parents, chosen.manifest):
-        with _archive(job, chosen, manifest) as fd:
-            restored.offer_files(fd, manifest.compress, reservoir, manifest.id, present)
-
-
-def _present(job: Job, chosen: Chosen) -> set[bytes]:
-    """Everything that was there when the last archive of a chain was made."""
-    with _archive(job, chosen, chosen.manifest) as fd:
-        return restored.names(fd, chosen.manifest.compress)
-
-
-@contextmanager
-def _archive(job: Job, chosen: Chosen, manifest: Manifest) -> Iterator[int]:
-    with (
-        open_destination(job, chosen.destination) as directory,
-        descriptor(directory.open(manifest.archive)) as fd,
-    ):
-        yield fd
-
-
 def _compared(job: Job, chosen: Chosen, workspace: Scratch, files: Sequence[File], result: Drill) -> Drill:
     manifest = chosen.manifest
     alone = replace(job, destinations=(chosen.destination,))
@@ -206,7 +150,7 @@ def _compared(job: Job, chosen: Chosen, workspace: Scratch, files: Sequence[File
     failpoints.hit("backup.drill.restored")
     with descriptor(workspace.open_tree()) as tree:
         shares = {source: restored.share(tree, source) for source in manifest.sources if not files}
-        differences = [*_missing(manifest, shares), *_differences(job, chosen, tree, files)]
+        differences = [*_missing(manifest, shares), *engine_of(job).differences(job, chosen, tree, files)]
     failpoints.hit("backup.drill.compared")
     if differences:
         more = f" and {len(differences) - _TOLD} more" if len(differences) > _TOLD else ""
@@ -220,37 +164,6 @@ def _compared(job: Job, chosen: Chosen, workspace: Scratch, files: Sequence[File
         files=sum(share.entries for share in shares.values()) or len(files),
         bytes=sum(share.data for share in shares.values()) or sum(file.size for file in files),
     )
-
-
-def _differences(job: Job, chosen: Chosen, tree: int, files: Sequence[File]) -> list[str]:
-    if job.restic is not None:
-        from reconciler.jobs.restic import drill as restic
-
-        return list(restic.differences(job, chosen.destination, chosen.manifest, tree, files))
-    newest = chosen.manifest
-    if not files:
-        present = _present(job, chosen) if chosen.parents else set()
-        lost = [line for parent in chosen.parents for line in _lost(job, chosen, parent, tree, present)]
-        return [*_compare(job, chosen, newest, tree, ()), *dict.fromkeys(lost)]
-    return [
-        line
-        for manifest in (*chosen.parents, newest)
-        if (paths := [file.path for file in files if file.archive == manifest.id])
-        for line in _compare(job, chosen, manifest, tree, paths)
-    ]
-
-
-def _compare(
-    job: Job, chosen: Chosen, manifest: Manifest, tree: int, paths: Sequence[str]
-) -> tuple[str, ...]:
-    with _archive(job, chosen, manifest) as fd:
-        return restored.differences(fd, manifest.compress, tree, paths, chain=manifest.in_chain)
-
-
-def _lost(job: Job, chosen: Chosen, parent: Manifest, tree: int, present: Collection[bytes]) -> list[str]:
-    """The files of an older archive of a chain that were there at its end and did not come back."""
-    with _archive(job, chosen, parent) as fd:
-        return restored.absent(fd, parent.compress, tree, present)
 
 
 def _missing(manifest: Manifest, shares: Mapping[str, restored.Share]) -> list[str]:
