@@ -66,17 +66,17 @@ OURS: dict[str, Any] = {
         }
     },
     "timers": {
-        "own": {
+        "fetch": {
             "schedule": "daily",
             "exec_start": ["/usr/bin/curl", f"https://{TOKENS['github']}@git.example/x"],
         }
     },
     "files": {
-        "/etc/cron.d/own": {
+        "/etc/cron.d/mine": {
             "content": f"# key {TOKENS['vault']}\n0 0 1 1 * root echo {TOKENS['plain']} | docker login --password-stdin\n",
             "mode": "0644",
         },
-        "/etc/sudoers.d/own": {
+        "/etc/sudoers.d/mine": {
             "content": f"# was {TOKENS['docker']}\nalice ALL=(root) /usr/bin/x {TOKENS['stripe']}\n",
             "mode": "0440",
         },
@@ -138,4 +138,5 @@ def test_nobody_elses_secret_is_told(booted: BootedHost) -> None:
     secrets = [FOREIGN, *TOKENS.values(), *(token.replace("Zq7", "Zq8") for token in TOKENS.values())]
 
     assert [] == leaks(secrets, *seen, ours)
-    assert "alice" in "".join(seen)
+    assert "Apply complete!" in "".join(seen)
+    assert all(name in "".join(seen) for name in ("services.own", "timers.fetch"))
