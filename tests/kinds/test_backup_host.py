@@ -27,6 +27,7 @@ pytestmark = pytest.mark.slow
 
 JOB = {"sources": ["/data"], "destinations": ["/backup/d"], "schedule": "daily"}
 RESTIC = {"engine": "restic", "password_file": "/root/pass"}
+DRILLS = {"restore_drill": "7d", "drill_directory": "/d"}
 DAY = 86_400
 KEY = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 Paths = Mapping[str, Any]
@@ -114,6 +115,10 @@ def said(host: SimulatedHost, spec: Spec) -> list[tuple[str, str]]:
         ({"/data": {}, "/backup": {"owner": "nobody"}}, {}, {}, ["/backup belongs to nobody"]),
         ({**HERE, "/backup/d": {"content": "x"}}, {}, {}, ["/backup/d is not a directory"]),
         ({**HERE, "/backup/d": {"mode": "0770"}}, {"directories": {"/backup/d": {"mode": "0700"}}}, {}, []),
+        ({**HERE, "/d": {"owner": "nobody"}}, {}, DRILLS, ["/d belongs to nobody"]),
+        ({**HERE, "/d": {"target": "/data"}}, {}, DRILLS, ["/d is a link to /data"]),
+        ({**HERE, "/d": {"mode": "1777"}}, {}, DRILLS, []),
+        ({**HERE, "/d": {"mode": "0777"}}, {}, DRILLS, ["Others can write to /d"]),
         (HERE, {}, RESTIC, ["/root/pass does not exist"]),
         ({**HERE, "/root/pass": {"mode": "0600", "content": "x"}}, {}, RESTIC, []),
         ({**HERE, "/root/pass": {"mode": "0640", "content": "x"}}, {}, RESTIC, ["/root/pass cannot be used"]),

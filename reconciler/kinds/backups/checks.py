@@ -83,6 +83,8 @@ class BackupHost:
             yield from self._source_troubles(source)
         for destination in backup.places:
             yield from self._destination_troubles(destination)
+        if backup.drill_directory:
+            yield from self._drill_troubles(backup.drill_directory)
         for path in backup.secrets:
             yield from self._secret_troubles(path)
         yield from self._host_key_troubles(backup)
@@ -197,6 +199,14 @@ class BackupHost:
                 " mount what is missing."
             )
             yield _warning("backup-destination", f"destination {path} has no directory above it", detail)
+
+    def _drill_troubles(self, path: str) -> Iterator[Trouble]:
+        """Yield why a drill would not restore there: root writes in nobody else's directory."""
+        for directory in (*reversed([*fstab.parents(path)]), path):
+            if wrong := self._wrong_with(directory, sticky=True):
+                detail = f"{wrong} Every drill would be refused."
+                yield _error("backup-drill", f"drill directory {path} cannot be used", detail)
+                return
 
     def opened(self, change: Change, job: Declared) -> Iterator[Diagnostic]:
         """Yield an error for a changed directory at or above a destination, if archives cannot lie there."""
