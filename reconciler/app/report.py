@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.app.apply import Applied
+from reconciler.app.audit.history import recorded
 from reconciler.app.journald import drifting
 from reconciler.app.service.job_health import jobs, unwell
 from reconciler.core.changes import Change
@@ -22,6 +25,8 @@ from reconciler.jobs.report import News, Standing
 from reconciler.render.apply import counts, final_line
 from reconciler.render.plan.entries import drifted
 
+_MOST_FINDINGS = 2_000
+"""Findings that are remembered as told."""
 _ACTIONS = {"add": "create", "change": "update", "destroy": "delete", "forget": "forget"}
 
 
@@ -147,7 +152,11 @@ def _report(news: News) -> list[str]:
         return [
             *problems,
             *report.report(
-                _with_jobs(news), chosen, state_directory(None), static_hostname(open_host(None)), now()
+                _with_audit(_with_jobs(news)),
+                chosen,
+                state_directory(None),
+                static_hostname(open_host(None)),
+                now(),
             ),
         ]
     except HostError as problem:
@@ -178,12 +187,48 @@ def _with_jobs(news: News) -> News:
     )
 
 
+def _with_audit(news: News) -> News:
+    """The news with the last recorded audit, where there is one: its figures, and the findings that count."""
+    from reconciler.audit.policy import policy_of
+
+    try:
+        record = recorded()
+    except HostError:  # told by the health of the job
+        record = None
+    if record is None or not record.history:
+        return news
+    rules = policy_of(None, open_host(None))
+    counting = [f"{name} {item}".strip() for name, item in _counting(record.findings, rules.fail_on)]
+    summary = f"{len(counting)} {'finding' if len(counting) == 1 else 'findings'} of the audit"
+    standing = Standing(bool(counting), summary, counting, dict(zip(counting, counting, strict=True)))
+    last = record.history[-1]
+    today = datetime.fromtimestamp(now(), UTC).date().isoformat()
+    figures = {
+        "findings": {name: last[name] for name in ("critical", "high", "medium", "low")},
+        "time": int(datetime.fromisoformat(record.time).timestamp()),
+        "score": last["score"],
+        "not_checked": last["not_checked"],
+        "expired": sum(waiver.until < today for waiver in rules.waivers),
+    }
+    standings = {**news.standings, report.AUDIT: standing}
+    return replace(news, standings=standings, figures={**news.figures, "audit": figures})
+
+
+def _counting(findings: Sequence[tuple[str, str]], fail_on: str) -> list[tuple[str, str]]:
+    """The findings that are as heavy as `fail_on`, or heavier; one of a check that is no more is left out."""
+    from reconciler.audit.model import Severity
+    from reconciler.audit.registry import checks
+
+    threshold = Severity(fail_on)
+    heavy = {name for name, check in checks().items() if check.severity.reaches(threshold)}
+    return [finding for finding in findings if finding[0] in heavy][:_MOST_FINDINGS]
+
+
 def _publish(chosen: Settings) -> list[str]:
     """Write a snapshot of the host's facts to the file from which somebody fetches it."""
     if not chosen.snapshot:
         return []
     import json
-    from datetime import UTC, datetime
 
     from reconciler.app.snapshot import take_snapshot
 

@@ -25,18 +25,20 @@ from reconciler.host.state.report_files import publish, read_report, report_lock
 from reconciler.render.service_health import job_metrics
 
 FORMAT = 1
-APPLY, DRIFT, CHECK, JOBS = "apply", "drift", "drift-check", "jobs"
+APPLY, DRIFT, CHECK, JOBS, AUDIT = "apply", "drift", "drift-check", "jobs", "audit"
 _EVENTS = {
     APPLY: ("failing", "recovered"),
     DRIFT: ("drift", "drift_gone"),
     CHECK: ("drift_check_failing", "drift_check_recovered"),
     JOBS: ("job_failing", "job_recovered"),
+    AUDIT: ("audit_findings", "audit_findings_gone"),
 }
 _HINTS = {
     APPLY: "On the host: journalctl -u reconciler-apply, reconciler status",
     DRIFT: "On the host: reconciler drift. The next apply puts it back, unless the spec says otherwise.",
     CHECK: "On the host: journalctl -u reconciler-drift",
     JOBS: "On the host: reconciler doctor",
+    AUDIT: "On the host: reconciler audit",
 }
 _MOST = 50
 """Addresses in one message."""
@@ -170,6 +172,8 @@ def _news(subject: str, standing: Mapping[str, Any], state: Any, present: Collec
     """
     if subject == JOBS:
         yield from _news_of_jobs(standing, state, present)
+    elif subject == AUDIT:
+        yield from _news_of_findings(standing, state)
     elif state is not standing["bad"]:
         yield standing, standing["bad"]
 
@@ -198,6 +202,23 @@ def _news_of_jobs(standing: Mapping[str, Any], state: Any, present: Collection[s
         news = {**standing, "bad": False, "summary": words[:_LONGEST], "addresses": well[:_MOST]}
         yield news, sorted(causes)
     elif before - set(causes) or state is True:
+        yield None, sorted(causes)
+
+
+def _news_of_findings(standing: Mapping[str, Any], state: Any) -> _Told:
+    """The news of the audit: one standing for the findings that are new.
+
+    One that is gone is only forgotten: should it come back, it is news.
+    """
+    causes = standing.get("causes", {})
+    before = set(state) if isinstance(state, list) else set()
+    new = sorted(set(causes) - before)
+    if new:
+        count = f"{len(new)} new {'finding' if len(new) == 1 else 'findings'} of the audit"
+        names = [causes[cause] for cause in new]
+        summary = f"{count}: {'; '.join(names)}"[:_LONGEST]
+        yield {**standing, "summary": summary, "addresses": names[:_MOST]}, sorted(causes)
+    elif before != set(causes):
         yield None, sorted(causes)
 
 
@@ -245,10 +266,24 @@ def _metrics(figures: Mapping[str, Any]) -> list[Metric]:
     metrics = [_gauge(name, help_text, figures.get(key)) for name, help_text, key in gauges]
     metrics.append(Metric("reconciler_changes_total", "counter", "Changes made, by action.", changes))
     info = [({"commit": str(commit)}, 1)] if commit else []
-    metrics += job_metrics(figures.get("jobs", ()))
+    metrics += [*job_metrics(figures.get("jobs", ())), *_audit_metrics(figures.get("audit") or {})]
     return [
         *metrics,
         Metric("reconciler_spec_commit_info", "gauge", "The commit of the spec that was applied last.", info),
+    ]
+
+
+def _audit_metrics(figures: Mapping[str, Any]) -> list[Metric]:
+    """The figures of the last recorded audit; none without one."""
+    if not figures:
+        return []
+    counts = [({"severity": name}, number) for name, number in figures["findings"].items()]
+    return [
+        Metric("reconciler_audit_findings", "gauge", "Findings of the last audit, not waived.", counts),
+        _gauge("audit_last_timestamp_seconds", "When the last audit was recorded.", figures["time"]),
+        _gauge("audit_score", "The weight of the checks that pass, in percent.", figures["score"]),
+        _gauge("audit_not_checked", "Objects that could not be checked.", figures["not_checked"]),
+        _gauge("audit_expired_waivers", "Waivers that have ended.", figures["expired"]),
     ]
 
 

@@ -118,3 +118,44 @@ def test_what_the_policy_allows_is_no_finding(booted: BootedHost) -> None:
 
     assert names <= found(ALLOWED.replace("alice", "carol"))
     assert not names & found(ALLOWED)
+
+
+def test_an_audit_that_is_overdue_or_damaged_is_told(booted: BootedHost) -> None:
+    """Older than twice its schedule, never run, or with a record that cannot be used: `doctor`, `status` and
+    the metrics say so; a new finding is told to whom `install` names, once.
+    """
+    booted.write("/etc/reconciler/host.yaml", SPEC)
+    booted.reconciler("apply", "/etc/reconciler/host.yaml", "--auto-approve")
+    assert "audit.policy" not in booted.reconciler("doctor", check=False).stdout
+    booted.run("touch", "-d", "15 days ago", "/etc/systemd/system/reconciler-audit.timer")
+    assert "audit.policy: no audit is recorded" in booted.reconciler("doctor", check=False).stdout
+
+    booted.run("systemctl", "start", UNIT)
+    record = "/var/lib/reconciler/audit/latest.json"
+    content = json.loads(booted.read(record))
+    assert "audit.policy" not in booted.reconciler("doctor", check=False).stdout
+    booted.write(record, json.dumps({**content, "time": "2026-01-01T00:00:00Z"}), "0600")
+    for command in ("doctor", "status"):
+        assert "it is due every 7d" in booted.reconciler(command, check=False).stdout
+    booted.write(record, "{}", "0600")
+    told = booted.reconciler("doctor", check=False).stdout
+    assert "the record of audits cannot be used" in told, told
+
+    booted.run("systemctl", "start", UNIT)
+    booted.write("/usr/local/bin/told", "#!/bin/sh\ncat >> /root/told; echo >> /root/told\n", "0755")
+    booted.run("mkdir", "-p", "/var/lib/node")
+    booted.reconciler(
+        *("install", "/etc/reconciler/host.yaml", "--auto-approve"),
+        *("--metrics", "/var/lib/node/reconciler.prom", "--notify", "command:/usr/local/bin/told"),
+    )
+    for _ in range(2):
+        booted.reconciler("report")
+    booted.run("/bin/sh", "-euc", "chmod 0644 /etc/shadow")
+    booted.run("systemctl", "start", UNIT)
+    for _ in range(2):
+        booted.reconciler("report")
+    events = [json.loads(line) for line in booted.read("/root/told").splitlines() if line.strip()]
+    found = [event for event in events if event["event"] == "audit_findings"]
+    assert ["account-files /etc/shadow"] == found[-1]["addresses"]
+    assert len(found) == 2, "the findings of the first audit, and the new one"
+    assert 'reconciler_audit_findings{severity="critical"} 1' in booted.read("/var/lib/node/reconciler.prom")

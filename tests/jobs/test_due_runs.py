@@ -27,7 +27,7 @@ def scheduled(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr(
         due_runs,
         "PLACES",
-        ((str(place.top / "units"), "backup-{}.timer"), (str(place.top / "cron.d"), "backup-{}")),
+        ((str(place.top / "units"), "{}.timer"), (str(place.top / "cron.d"), "{}")),
     )
     return place
 

@@ -279,6 +279,63 @@ def test_what_is_no_file_of_settings(text: str) -> None:
 # ---------------------------------------------------------------------------------------------------- figures
 
 
+def audited(*findings: str) -> Standing:
+    """The audit, with these findings that count."""
+    causes = dict(zip(findings, findings, strict=True))
+    return Standing(bool(findings), f"{len(findings)} findings", list(findings), causes)
+
+
+def test_each_finding_of_the_audit_is_told_once(listener: Listener, state: str) -> None:
+    """New findings are told, each once; what is gone is no news, and is news again when it comes back."""
+    first, second = "uid-0 toor", "account-files /etc/shadow"
+    for standing in (
+        audited(),
+        audited(first),
+        audited(first),
+        audited(first, second),
+        audited(second),
+        audited(),
+        audited(first),
+    ):
+        assert [] == tell(state, standing, listener.url, subject=report.AUDIT)
+
+    assert [[first], [second], [first]] == [event["addresses"] for event in listener.events]
+    assert {"audit_findings"} == {event["event"] for event in listener.events}
+    assert "web1: 1 new finding of the audit: uid-0 toor" == listener.events[0]["text"]
+
+
+def test_a_new_finding_that_could_not_be_told_is_told_later(listener: Listener, state: str) -> None:
+    """A target that does not answer gets the finding with the next report."""
+    listener.answer = 500
+    assert tell(state, audited("uid-0 toor"), listener.url, subject=report.AUDIT)
+    listener.answer = 200
+    assert [] == tell(state, audited("uid-0 toor"), listener.url, subject=report.AUDIT)
+
+    assert [["uid-0 toor"]] == [event["addresses"] for event in listener.events]
+
+
+def test_the_figures_of_the_audit(state: str, tmp_path: Path) -> None:
+    """Findings by severity, the time of the last audit, its score, and waivers that ended."""
+    path = tmp_path / "reconciler.prom"
+    counts = {"critical": 0, "high": 2, "medium": 1, "low": 0}
+    figures = {"findings": counts, "time": NOW, "score": 87, "not_checked": 3, "expired": 1}
+    report.report(News(figures={"audit": figures}), Settings(metrics=str(path)), state, "web1", NOW)
+    values = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(path.read_text())
+        for sample in family.samples
+        if sample.name.startswith("reconciler_audit")
+    }
+    by_severity = {("reconciler_audit_findings", name): number for name, number in counts.items()}
+
+    assert values == by_severity | {
+        ("reconciler_audit_last_timestamp_seconds",): NOW,
+        ("reconciler_audit_score",): 87,
+        ("reconciler_audit_not_checked",): 3,
+        ("reconciler_audit_expired_waivers",): 1,
+    }
+
+
 def test_the_official_parser_reads_the_figures(state: str, tmp_path: Path) -> None:
     """Names, types and values as told; counters add up from run to run."""
     path = tmp_path / "reconciler.prom"

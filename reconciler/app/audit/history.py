@@ -32,6 +32,19 @@ def recorded() -> record.Record | None:
         return None
 
 
+def damage() -> str:
+    """Why the record cannot be used; empty where it can, or there is none. Raises HostError where we may not
+    look.
+    """
+    content = read_record(_NAME, directory())
+    try:
+        if content is not None:
+            record.parse(content)
+    except record.NotARecord as problem:
+        return f"{directory()}/{_NAME}.json: {problem}; the next audit begins anew"
+    return ""
+
+
 def compared(report: Mapping[str, Any]) -> dict[str, Any] | None:
     """The difference between a report and the recorded audit; None where none is recorded or can be read."""
     try:

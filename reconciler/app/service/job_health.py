@@ -5,20 +5,28 @@ their job promises.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
+from reconciler.app.audit import history
 from reconciler.core.basics.frozen import frozen
 from reconciler.core.host import HostError
 from reconciler.core.state import Memory
+from reconciler.formats.backups.lateness import Due
 from reconciler.formats.backups.manifest import timestamp
 from reconciler.formats.backups.record import GOOD, Record, as_data
+from reconciler.formats.schedule.how_often import seconds_between
+from reconciler.formats.systemd import timespan
 from reconciler.host.hosts import open_host
 from reconciler.host.process import environment
 from reconciler.jobs import jobfile
+from reconciler.jobs.health import due_runs
 from reconciler.jobs.health.job_health import RAN, Condition, Trouble, current
 from reconciler.kinds import observer
 
 _BACKUPS, _TIMERS, _AUDIT, _LOGROTATE = "backups", "timers", "audit", "logrotate"
+_LATE = 2
+"""The number of spans of its schedule after which an audit is overdue."""
 
 
 @frozen
@@ -108,7 +116,29 @@ def _audit(memory: Memory | None) -> list[_Job]:
     if not any(address.kind == _AUDIT and address.part == "service" for address in rows):
         return []
     unit = "reconciler-audit.service"
-    return [_Job(f"{_AUDIT}.policy", unit, is_known=True, troubles=(), next=f"journalctl -u {unit} -n 50")]
+    look = f"journalctl -u {unit} -n 50"
+    try:
+        damage, record = history.damage(), history.recorded()
+    except HostError as problem:
+        trouble = Trouble("record", f"the record of audits cannot be read: {problem}")
+        return [_Job(f"{_AUDIT}.policy", unit, environment.is_root(), (trouble,), look)]
+    troubles = [Trouble("record", f"the record of audits cannot be used: {damage}")] if damage else []
+    last = int(datetime.fromisoformat(record.time).timestamp()) if record is not None else None
+    overdue = _overdue(due_runs.schedule_of("reconciler-audit"), last, environment.now())
+    troubles += [Trouble("late", overdue)] if overdue else []
+    return [_Job(f"{_AUDIT}.policy", unit, is_known=True, troubles=tuple(troubles), next=look)]
+
+
+def _overdue(schedule: Due | None, last: int | None, now: int) -> str:
+    """Why the last audit is older than twice its schedule, in words; empty if it is not.
+
+    Without any it counts from the schedule on.
+    """
+    span = seconds_between(schedule.words) if schedule is not None else None
+    if schedule is None or span is None or now - max(schedule.since, last or 0) <= _LATE * span:
+        return ""
+    ago = f"{timespan.words(now - (last or schedule.since))} ago; it is due every {timespan.words(span)}"
+    return f"no audit is recorded, and it was scheduled {ago}" if last is None else f"the last was {ago}"
 
 
 def _rotation(memory: Memory | None) -> list[_Job]:

@@ -25,8 +25,8 @@ _SKEW = 86_400
 """Seconds by which an archive may be newer than the clock before a message says so."""
 LATE = 1.5
 """The number of spans between drills after which one is late: each run may make up for it."""
-PLACES = (("/etc/systemd/system", "backup-{}.timer"), ("/etc/cron.d", "backup-{}"))
-"""The directories and names of the files with the schedule of a job."""
+PLACES = (("/etc/systemd/system", "{}.timer"), ("/etc/cron.d", "{}"))
+"""The directories and names of the files with the schedule of a unit."""
 
 
 @frozen

@@ -20,6 +20,7 @@ from reconciler.formats.audit import policy
 from reconciler.kinds.audit import ORDER
 from reconciler.kinds.audit.model import AuditPolicy
 from reconciler.kinds.audit.observe import UNIT, PolicyFacts, is_scheduled, observe, unit_of
+from reconciler.kinds.audit.relaxed import relaxed
 from reconciler.kinds.shared import file_part, units
 from reconciler.kinds.shared.schedule import checks as schedule_checks
 from reconciler.kinds.shared.schedule import part as schedule
@@ -120,9 +121,10 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
 
 
 def check(view: HostView, _: Spec, changes: Sequence[Change]) -> Iterator[Diagnostic]:
-    """Yield problems of the schedule with the host."""
+    """Yield problems of the schedule with the host, and findings that the policy bears from now on."""
     yield from schedule_checks.check(view, schedule_checks.jobs(changes, "audit", _job))
     yield from rarer(changes, "audit")
+    yield from relaxed(changes)
 
 
 def others(part: Part, observed: Observed) -> Iterator[Diagnostic]:

@@ -1,7 +1,7 @@
 """The losses of a plan, at once or later, that cannot be undone.
 
-These are the last administrator, homes, archives, logs, paths that leave the backups, and jobs that keep less
-or come more rarely.
+These are the last administrator, homes, archives, logs, paths that leave the backups, jobs that keep less or
+come more rarely, and findings that the audit counts no more.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _HEADINGS: Mapping[str, str] = {
     "gone-at-boot": "Archives do not last",
     "keeps-less": "Less is kept",
     "comes-rarely": "It comes more rarely",
+    "audit-relaxed": "The security audit bears more",
 }
 """The headings by the rule of the diagnostic, in their order."""
 _LINE = 500

@@ -94,7 +94,7 @@ def _without_commands(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _schedule(files: Files, name: str) -> Mapping[str, Any] | None:
     for directory, pattern in PLACES:
-        path = f"{directory}/{pattern.format(name)}"
+        path = f"{directory}/{pattern}".format(f"backup-{name}")
         try:
             entry = files.entry(path)
             if entry is None:
