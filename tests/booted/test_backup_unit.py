@@ -313,7 +313,7 @@ def test_on_debian_12(booted: BootedHost) -> None:
     booted.run(
         "sh", "-c", "rm /etc/systemd/system/backup-freezing.service.d/short.conf; systemctl daemon-reload"
     )
-    booted.run("sh", "-c", "mkdir /big; head -c 400M /dev/urandom > /big/file")
+    booted.run("sh", "-c", "mkdir /big; head -c 150M /dev/urandom > /big/file")
     check_a_killed_run(booted, KILL, "signal", "tar")
 
 

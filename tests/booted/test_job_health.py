@@ -124,7 +124,7 @@ def test_a_drill_that_passed_after_it_had_failed(booted: BootedHost) -> None:
     that fails after that.
     """
     booted.run("/bin/sh", "-euc", "mkdir -p /data; echo x > /data/x; touch /ok; mkdir -m 700 /drills")
-    drills = "max_age: 26h, restore_drill: 1s, drill_directory: /drills"
+    drills = "max_age: 26h, restore_drill: 1h, drill_directory: /drills"
     booted.write(SPEC, HOST.replace("max_age: 26h", drills).partition("timers:")[0])
     booted.reconciler("apply", SPEC, "--auto-approve")
     booted.run("chmod", "0777", "/drills")
