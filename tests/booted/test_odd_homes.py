@@ -100,6 +100,26 @@ def test_the_next_of_the_name_does_not_log_in(ways: str, file: str, debian: Boot
     debian.run("sh", "-c", f"{AGAIN}; {WITHOUT}; rm -rf /var/lib/reconciler")
 
 
+def test_a_shared_group_and_a_program_of_a_leaver_are_told(debian: BootedHost) -> None:
+    """userdel leaves both: the next of the name has others in the own group, and the next of the number the
+    program that others run with those rights.
+    """
+    debian.run(
+        "sh",
+        "-euc",
+        "useradd -m -u 4545 eve; gpasswd -a guest eve; install -o eve -m 4755 /bin/true /usr/local/bin/evetool",
+    )
+    told = apply(debian, KEPT, "--adopt")
+
+    assert "/usr/local/bin/evetool belongs to uid 4545" in told
+    assert "the group eve stays, guest is in it" in told
+    assert ["guest"] == debian.getent("group", "eve")[3:]
+    assert "4755" == debian.stat("/usr/local/bin/evetool").mode
+    debian.run(
+        "sh", "-c", f"rm /usr/local/bin/evetool; gpasswd -d guest eve; {AGAIN}; rm -rf /var/lib/reconciler"
+    )
+
+
 def test_the_last_administrator_of_a_group_does_not_leave(debian: BootedHost) -> None:
     """The only member of sudo, with the only password: refused, and able to log in as before."""
     debian.run("sh", "-euc", "mv /etc/sudoers.d/root2 /root; useradd -m -s /bin/bash -G sudo eve")

@@ -1,8 +1,9 @@
 """The remainders of an account that goes: nothing here removes them.
 
 Warnings name them, because whoever gets the name or the number next has them: lines of files that name the
-account, and files of its own where everybody may write. Sources: crontab(1), at(1), sshd_config(5),
-sudoers(5), cron(8), polkit(8), dbus-daemon(1), udev(7), shm_overview(7), mq_overview(7).
+account, files of its own where everybody may write or finds programs, and its group.
+Sources: crontab(1), at(1), sshd_config(5), sudoers(5), cron(8), polkit(8), dbus-daemon(1), udev(7),
+shm_overview(7), mq_overview(7).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, warning
 from reconciler.core.host import HostView, Unreadable, UnsafePath
+from reconciler.formats.accounts import account_files
 from reconciler.kinds.users import root_files
 from reconciler.kinds.users.home_removal import is_deleted
 
@@ -36,6 +38,8 @@ _DIRECTORIES = (
     "/etc/tmpfiles.d",
 )
 _SHARED = ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue")  # noqa: S108  # looked at, never written
+_LOCAL = ("/usr/local/bin", "/usr/local/sbin", "/opt")
+"""Where a program of somebody's, set-user-id perhaps, is run by others."""
 _COMMENT = re.compile(r"(?m)^[ \t]*(?:#(?!include)|//).*$")
 _WORD = re.compile(r"[^\s\"'=,:;()<>!%]+")
 _SHOWN = 5
@@ -48,11 +52,11 @@ def remainders(view: HostView, changes: Sequence[Change]) -> Iterator[Diagnostic
         return
     named = _named(view, {change.address.name for change in going})
     owned = _owned(view, {change.address.name for change in going})
+    shared = _shared_groups(view)
     for change in going:
         yield from _deleted(change)
-        yield from _left_behind(
-            change, named.get(change.address.name, []), owned.get(change.address.name, [])
-        )
+        name = change.address.name
+        yield from _left_behind(change, named.get(name, []), owned.get(name, []), shared.get(name, ()))
 
 
 def _goes(change: Change) -> bool:
@@ -76,7 +80,17 @@ def _deleted(change: Change) -> Iterator[Diagnostic]:
         )
 
 
-def _left_behind(change: Change, named: Sequence[str], owned: Sequence[str]) -> Iterator[Diagnostic]:
+def _shared_groups(view: HostView) -> Mapping[str, Sequence[str]]:
+    """The members of each group: userdel leaves the own group of an account while others are in it."""
+    try:
+        return {group.name: group.members for group in account_files.groups(view)}
+    except (FileNotFoundError, Unreadable, UnsafePath):
+        return {}
+
+
+def _left_behind(
+    change: Change, named: Sequence[str], owned: Sequence[str], members: Sequence[str]
+) -> Iterator[Diagnostic]:
     name, uid = change.address.name, (change.before or {}).get("uid")
     lines = []
     if named:
@@ -87,6 +101,9 @@ def _left_behind(change: Change, named: Sequence[str], owned: Sequence[str]) -> 
             f"{', '.join(_first(owned))} {'belongs' if len(owned) == 1 else 'belong'} to uid {uid}: whoever"
             " gets that number next has it"
         )
+    if others := [member for member in members if member != name]:
+        verb = "is" if len(others) == 1 else "are"
+        lines.append(f"the group {name} stays, {', '.join(_first(others))} {verb} in it")
     if lines:
         detail = (
             f"{'. '.join(lines)}. Nothing here takes it away; find / -xdev -uid {uid} lists what else carries"
@@ -125,9 +142,11 @@ def _named(view: HostView, names: set[str]) -> Mapping[str, list[str]]:
 
 
 def _owned(view: HostView, names: set[str]) -> Mapping[str, list[str]]:
-    """The paths in directories where everybody may write, by their owner."""
+    """The paths in directories where everybody may write, or finds programs, by their owner."""
     paths: dict[str, list[str]] = {}
-    for path in (f"{directory}/{name}" for directory in _SHARED for name in _names(view, directory)):
+    for path in (
+        f"{directory}/{name}" for directory in (*_SHARED, *_LOCAL) for name in _names(view, directory)
+    ):
         try:
             entry = view.entry(path)
         except (Unreadable, UnsafePath):
