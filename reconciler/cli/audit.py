@@ -12,7 +12,6 @@ from reconciler.cli.shared import options, output
 from reconciler.cli.shared.exits import ExitCode
 
 if TYPE_CHECKING:
-    from reconciler.app.specs import Loaded
     from reconciler.audit.model import Report
     from reconciler.core.diagnostic import Diagnostic
 
@@ -90,10 +89,12 @@ def audit(
         return ExitCode.ERROR
     form_chosen = "text" if out else form_chosen
     as_json, is_comment = form_chosen == "json", form_chosen == "markdown"
-    loaded = output.load(spec, "", root) if spec or default_spec_exists(root, snapshot) else None
-    if loaded is not None and not loaded.ok:
-        return output.without_plan(loaded.diagnostics, as_json, no_color, markdown=is_comment)
-    declared = loaded.spec if loaded is not None else None
+    declared, loaded = None, None
+    if spec or default_spec_exists(root, snapshot):
+        loaded = output.load(spec, "", root)
+        if not loaded.ok:
+            return output.without_plan(loaded.diagnostics, as_json, no_color, markdown=is_comment)
+        declared = loaded.spec
     chosen = AuditOptions(root, snapshot, tuple(only))
     audited = audit_host(declared, chosen, output.timestamp())
     if audited.report is None:
@@ -104,26 +105,20 @@ def audit(
         from reconciler.cli.shared.fix_spec import fix
 
         return fix(loaded, audited.report, chosen, write=write_spec, no_color=no_color)
-    data = _data(audited.report, loaded)
-    if not (root or snapshot or only):
-        from reconciler.app.audit.history import compared
-
-        data["since"] = _kept(data, no_color) if record else compared(data)
-    _print(data, no_color, form_chosen)
-    return _exit_code(audited.report) if write(data, forms) else ExitCode.ERROR
-
-
-def _data(report: Report, loaded: Loaded | None) -> dict[str, Any]:
-    """The public form of a report, with the places in the spec where there is one, and without secrets."""
+    from reconciler.app.audit.history import compared
     from reconciler.audit.report import report_data
     from reconciler.render.masking import mask
 
+    report = audited.report
     if loaded is not None:
         from reconciler.app.audit.fix_text import placed
 
         report = placed(report, loaded)
-    data: dict[str, Any] = mask(report_data(report))
-    return data
+    data = mask(report_data(report))
+    if not (root or snapshot or only):
+        data["since"] = _kept(data, no_color) if record else compared(data)
+    _print(data, no_color, form_chosen)
+    return _exit_code(audited.report) if write(data, forms) else ExitCode.ERROR
 
 
 def _exit_code(report: Report) -> ExitCode:

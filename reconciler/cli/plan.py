@@ -69,7 +69,7 @@ def plan(
         return output.without_plan(
             planned.diagnostics, shape == "json", shown.no_color, markdown=shape == "markdown", host=host
         )
-    data = output.plan_data(planned, exposure=exposure)
+    data = output.plan_data(planned, exposure=exposure, audit=True)
     if out is not None and not _save(out, data, partial=planned.plan.partial):
         return ExitCode.ERROR
     output.print_plan(data, shape, shown.no_color, verbose=shown.verbose)

@@ -74,7 +74,7 @@ def _packages_of(action: ChangePackages, causes: Collection[Cause]) -> ChangePac
     """The part of a transaction that these causes asked for."""
     names = {cause.address.name for cause in causes}
     return ChangePackages(
-        tuple(requirement for requirement in action.install if requirement.partition(">=")[0] in names),
+        tuple(wanted for wanted in action.install if wanted.partition(">=")[0] in names),
         *(
             tuple(name for name in packages if name in names)
             for packages in (action.remove, action.hold, action.unhold)

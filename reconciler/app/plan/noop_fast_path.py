@@ -226,8 +226,8 @@ def _still_absent(host: HostView, unwanted: Iterable[Iterable[str]]) -> bool:
     """Whether the objects that the spec wants absent are absent."""
     addresses = sorted(Address(kind, name, part) for kind, name, part in unwanted)
     for kind in dict.fromkeys(address.kind for address in addresses):
-        of_kind = observer(kind)(host, [address for address in addresses if address.kind == kind])
-        if any(observed.document is not None or observed.unreadable for observed in of_kind.values()):
+        seen = observer(kind)(host, [address for address in addresses if address.kind == kind])
+        if any(observed.document is not None or observed.unreadable for observed in seen.values()):
             return False
     return True
 

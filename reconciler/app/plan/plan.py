@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from reconciler._version import __version__
 from reconciler.app.plan.given_away import given_away
@@ -35,6 +35,7 @@ from reconciler.host.systemd.own_unit import bond
 from reconciler.kinds import discover, of_accounts
 
 if TYPE_CHECKING:
+    from reconciler.core.answers import Answers
     from reconciler.host.snapshot.view import SnapshotView
     from reconciler.host.tree import TreeHost
     from reconciler.policy.access.changes import Sides
@@ -59,6 +60,7 @@ def plan_host(
     from reconciler.policy.refusals import Context
 
     assert loaded.spec is not None
+    recorded: Answers | None = None
     if options.snapshot is not None and host is None:
         from reconciler.app.snapshot import load_snapshot
 
@@ -66,6 +68,7 @@ def plan_host(
         if loaded_snapshot.problem is not None:
             return Planned((*loaded.diagnostics, loaded_snapshot.problem))
         host, memory = loaded_snapshot.view, loaded_snapshot.memory
+        recorded = _recorded(loaded_snapshot.document)
     try:
         host = host or open_host(options.root)
         memory = memory or read_memory(options.state_directory, machine_id(host))
@@ -104,8 +107,14 @@ def plan_host(
     plan = _fingerprinted(plan, request, situation) if options.fingerprint and not plan.partial else plan
     snapshot = snapshot_of(request)
     live_host = cast("Host", host) if snapshot is None else None
-    planned = Planned(diagnostics, plan, situation, request, live_host, sides)
+    planned = Planned(diagnostics, plan, situation, request, live_host, sides, trial, recorded)
     return planned if snapshot is None else _with_unknown(planned, snapshot)
+
+
+def _recorded(document: Mapping[str, Any]) -> Answers:
+    from reconciler.host.audit.answers import SnapshotAnswers  # a live host has none
+
+    return SnapshotAnswers(document)
 
 
 def _not_repeated(linted: Iterable[Diagnostic], judged: Iterable[Diagnostic]) -> list[Diagnostic]:

@@ -14,6 +14,8 @@ from reconciler.core.plan import Plan
 from reconciler.host.live import LiveHost
 
 if TYPE_CHECKING:
+    from reconciler.app.plan.lockout import TrialHost
+    from reconciler.core.answers import Answers
     from reconciler.core.changes import Change
     from reconciler.engine.inputs import Request, Situation
     from reconciler.host.tree import TreeHost
@@ -41,6 +43,10 @@ class Planned:
     """None for a plan from a snapshot."""
     sides: Sides | None = None
     """The access before and after the plan; None where it concerns nobody's."""
+    trial: TrialHost | None = None
+    """The simulated host; None where nothing was planned."""
+    recorded: Answers | None = None
+    """The answers to the audit that a snapshot has; None for a host that is there."""
 
     @property
     def plan_is_empty(self) -> bool:

@@ -144,10 +144,11 @@ def stop_code(diagnostics: Sequence[Diagnostic]) -> int:
     return ExitCode.REFUSED if stopping and all(item.refusal for item in stopping) else ExitCode.ERROR
 
 
-def plan_data(planned: Planned, *, exposure: bool = False) -> Mapping[str, Any]:
+def plan_data(planned: Planned, *, exposure: bool = False, audit: bool = False) -> Mapping[str, Any]:
     """The public form of a plan; every output is made from it.
 
-    With `exposure` systemd is asked about the exposure of its services.
+    With `exposure` systemd is asked about the exposure of its services, with `audit` the checks of the
+    security audit are run on the host before and after the plan.
     """
     from reconciler._version import __version__
     from reconciler.app.plan.planned import access, basis, texts
@@ -164,7 +165,16 @@ def plan_data(planned: Planned, *, exposure: bool = False) -> Mapping[str, Any]:
         access=access(planned, shown),
         exposure=_exposures(planned) if exposure else (),
         schedule=_upcoming(planned, now),
+        findings=_findings(planned) if audit else None,
     )
+
+
+def _findings(planned: Planned) -> dict[str, Any] | None:
+    if planned.plan is None or planned.plan.empty:
+        return None
+    from reconciler.app.plan.findings import findings  # only where something changes
+
+    return findings(planned)
 
 
 def _exposures(planned: Planned) -> list[dict[str, Any]]:

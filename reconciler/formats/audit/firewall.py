@@ -102,8 +102,8 @@ def _is_for_all(match: Mapping[str, Any]) -> bool:
     """Whether every packet meets it that begins something with this host: a new state, or our address."""
     if match.get("op") not in ("==", "in"):
         return False
-    value = match["right"]
-    values = value.get("set", ()) if isinstance(value, dict) else value
+    wanted = match["right"]
+    values = wanted.get("set", ()) if isinstance(wanted, dict) else wanted
     values = [values] if isinstance(values, str) else values
     match match["left"]:
         case {"ct": {"key": "state"}}:

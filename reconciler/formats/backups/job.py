@@ -355,8 +355,8 @@ def _restic(data: Mapping[str, Any]) -> Restic | None:
     if data["engine"] != "restic":
         return None
     elsewhere = [item for item in data["destinations"] if isinstance(item, Mapping)]
-    keys = {"url", "environment_file", "host_key", "identity_file"}
-    unknown = sorted({key for item in elsewhere for key in item} - keys)
+    known = {"url", "environment_file", "host_key", "identity_file"}
+    unknown = sorted({key for item in elsewhere for key in item} - known)
     if unknown:
         raise ValueError(f"a destination asks for {unknown[0]!r}, which this version does not know")
     files = {str(item["url"]): item["environment_file"] for item in elsewhere if "environment_file" in item}

@@ -129,8 +129,8 @@ class Record:
         another one.
         """
         ran = self.run.destinations if self.run is not None else ()
-        paths = {*self.destinations, *self.newest, *ran}
-        return not paths or not paths.isdisjoint(destinations)
+        known = {*self.destinations, *self.newest, *ran}
+        return not known or not known.isdisjoint(destinations)
 
     def after_run(self, run: Run) -> Record:
         """The record once this run has ended."""

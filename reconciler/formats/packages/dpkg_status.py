@@ -57,8 +57,8 @@ def parse(text: str) -> Mapping[str, Package]:
     packages: dict[str, Package] = {}
     for package in _packages(text):
         packages[f"{package.name}:{package.architecture}"] = package
-        other = packages.get(package.name)
-        if other is None or not other.installed:
+        known = packages.get(package.name)
+        if known is None or not known.installed:
             packages[package.name] = package
     return packages
 
@@ -87,8 +87,8 @@ def outline(text: str) -> str:
 def changed(text: str, action: ChangePackages) -> str:
     """The outline as it is after a transaction in which nothing else comes along."""
     packages = {(package.name, package.architecture): package for package in _packages(text)}
-    for requirement in action.install:
-        name, _, version = requirement.partition(">=")
+    for wanted in action.install:
+        name, _, version = wanted.partition(">=")
         key, package = _entry(packages, name)
         want = "hold" if package is not None and package.held else "install"
         kept = package.version if package is not None and not version else version

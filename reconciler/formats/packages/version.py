@@ -7,9 +7,9 @@ import re
 _PARTS = re.compile(r"([^0-9]*)([0-9]*)")
 
 
-def at_least(version: str, least: str) -> bool:
+def at_least(version: str, wanted: str) -> bool:
     """Whether a version is as new as the wanted one, or newer."""
-    return _key(version) >= _key(least)
+    return _key(version) >= _key(wanted)
 
 
 def _key(version: str) -> tuple[int, _Order, _Order]:

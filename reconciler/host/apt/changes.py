@@ -83,13 +83,13 @@ def _foreseen(action: ChangePackages) -> Transaction | None:
 
 
 def _names(action: ChangePackages) -> frozenset[str]:
-    return frozenset(requirement.partition(">=")[0] for requirement in action.install)
+    return frozenset(wanted.partition(">=")[0] for wanted in action.install)
 
 
 def _is_too_old(foreseen: Transaction, action: ChangePackages) -> bool:
     """Whether a package would come in a version that is too old."""
     coming = {**dict(foreseen.new), **{name: after for name, _, after in foreseen.upgraded}}
-    wishes = (requirement.partition(">=") for requirement in action.install)
+    wishes = (wanted.partition(">=") for wanted in action.install)
     return any(wish and not version.at_least(coming.get(name, ""), wish) for name, _, wish in wishes)
 
 
@@ -103,8 +103,8 @@ def _check_outcome(view: HostView, action: ChangePackages) -> None:
     """Raise ActionFailed unless dpkg's own list says what was asked for."""
     packages = dpkg_status.parse(view.read(dpkg_status.PATH).decode("utf-8", "surrogateescape"))
     problems: list[str] = []
-    for requirement in action.install:
-        name, _, wish = requirement.partition(">=")
+    for wanted in action.install:
+        name, _, wish = wanted.partition(">=")
         package = packages.get(name)
         if package is None or not package.installed:
             problems.append(f"{name} is not installed ({'unknown' if package is None else package.state})")

@@ -31,7 +31,7 @@ def words(install: Sequence[str], remove: Sequence[str]) -> list[str]:
     """The words of apt-get(8) for a transaction: a package that goes has a minus sign behind its name."""
     return [
         "install",
-        *(requirement.partition(">=")[0] for requirement in install),
+        *(wanted.partition(">=")[0] for wanted in install),
         *(f"{name}-" for name in remove),
     ]
 

@@ -96,8 +96,8 @@ def settle(job: Job, why: str, tell: Tell, owed: str = DIRECTORY) -> tuple[str, 
         return hooks.forget()
     # An archive that is there already does not make a run good whose commands were not done.
     status = FAILED if note.outcome is None or note.outcome.status == FAILED else PARTLY
-    problem_of_run = note.outcome.problem if note.outcome else ""
-    return hooks.end(Outcome(status, "; ".join(filter(None, (problem_of_run, why)))))
+    known = note.outcome.problem if note.outcome else ""
+    return hooks.end(Outcome(status, "; ".join(filter(None, (known, why)))))
 
 
 def of_problem(problem: BaseException) -> Outcome:

@@ -82,8 +82,8 @@ def _judged(
     if come:
         yield warning(_along(len(come)), f"{_listed(come)}.", **_at(own[0], "packages-along"))
     coming = {**dict(foreseen.new), **{name: after for name, _, after in foreseen.upgraded}}
-    for requirement in action.install:
-        name, _, wish = requirement.partition(">=")
+    for wanted in action.install:
+        name, _, wish = wanted.partition(">=")
         if wish and not version.at_least(coming.get(name, ""), wish):
             detail = f"apt would install {coming.get(name, 'nothing')}. A source with {wish} is missing."
             yield warning(
@@ -143,10 +143,10 @@ def objections(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterato
     declared = [declaration for declaration in spec.resources if declaration.address.kind == "packages"]
     for declaration in declared:
         name, package = declaration.address.name, packages.get(declaration.address.name)
-        is_wanted = getattr(declaration.resource, "state", "") == "present"
-        if is_wanted != (package is not None and package.installed):
+        wanted = getattr(declaration.resource, "state", "") == "present"
+        if wanted != (package is not None and package.installed):
             where = {"address": declaration.address, "source": declaration.source, "rule": "packages-tree"}
-            verb = "installed" if is_wanted else "removed"
+            verb = "installed" if wanted else "removed"
             yield warning(f"{name} is not {verb} in a tree", "The apply on the host itself does it.", **where)
 
 

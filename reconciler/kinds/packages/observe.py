@@ -47,18 +47,18 @@ def _observed(package: dpkg_status.Package | None) -> Observed:
 
 
 def locate(
-    view: HostView, parts: Mapping[Address, Part], present: Mapping[Address, Observed]
+    view: HostView, parts: Mapping[Address, Part], seen: Mapping[Address, Observed]
 ) -> Mapping[Address, Observed]:
     """The packages with their version, where a declaration asks for one: the wanted one if it is as new."""
     return {
         address: replace(observed, document=document | {"at_least": _newest(observed, part)})
         for address, part in parts.items()
         if "at_least" in part.document
-        and (observed := present[address]).document is not None
+        and (observed := seen[address]).document is not None
         and (document := observed.document)
     }
 
 
 def _newest(observed: Observed, part: Part) -> str:
-    here, least = observed.facts(PackageFacts).version, str(part.document["at_least"])
-    return least if version.at_least(here, least) else here
+    here, wanted = observed.facts(PackageFacts).version, str(part.document["at_least"])
+    return wanted if version.at_least(here, wanted) else here

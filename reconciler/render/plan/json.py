@@ -35,6 +35,7 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
     access: Sequence[Mapping[str, Any]] = (),
     exposure: Sequence[Mapping[str, Any]] = (),
     schedule: Sequence[Mapping[str, Any]] = (),
+    findings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The plan document.
 
@@ -42,7 +43,8 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
     RFC 3339, `tool` our version. Addresses in `texts` get a unified diff. Addresses in `sensitive`, and those
     that are sensitive themselves, show only that they change. `source_root` is cut from file names. `access`
     are the rows of who gains or loses access, `exposure` those of systemd-analyze security, `schedule` those
-    of the next runs.
+    of the next runs. `findings` are those of the security audit that it causes and mends; the document has
+    them where there are any.
     """
     secret = sensitive | _known_secrets(plan)
     data: dict[str, Any] = {
@@ -76,6 +78,8 @@ def plan_to_json(  # noqa: PLR0913  # all by keyword
 
         data |= pending(plan, texts or {}, secret, source_root, access)
         data["summary"] |= counts(plan)
+    if findings is not None:
+        data["findings"] = dict(findings)
     if plan.approval is not None:
         data["approval"] = plan.approval.as_data()
     data = _shareable(data, plan, basis, secret)

@@ -10,6 +10,7 @@ from reconciler.core.revision import short_of
 from reconciler.core.secrets.secrecy import SECRET_CONTENT
 from reconciler.render.access import markdown_root, markdown_rows
 from reconciler.render.diagnostics import diagnostic_blocks
+from reconciler.render.findings import markdown_lines
 from reconciler.render.markdown_text import capped, code, cut, fenced, folded, host_name, link, marker, size
 from reconciler.render.plan.backups import new_jobs, risk_line
 from reconciler.render.plan.blocks import action_of, is_drift, removals
@@ -128,6 +129,7 @@ def _summary(data: Data, intended: Sequence[Data], ci: str) -> list[list[str]]:
         _policy(intended),
         _lists(intended),
         _access(data),
+        markdown_lines(data.get("findings")),
         _exposure(data.get("exposure", ())),
         _new_jobs(data),
         _schedule(data.get("schedule", ())),

@@ -124,7 +124,7 @@ def _package_words(action: Mapping[str, Any]) -> str:
     """`install nginx, upgrade curl to 8.0 or newer, remove telnetd`."""
     words = [
         (f"install {visible(name)} {visible(version)} or newer" if version else f"install {visible(name)}")
-        for name, _, version in (requirement.partition(">=") for requirement in action.get("install") or ())
+        for name, _, version in (wanted.partition(">=") for wanted in action.get("install") or ())
     ]
     words += [
         f"{verb} {visible(name)}" for verb in ("remove", "hold", "unhold") for name in action.get(verb) or ()

@@ -119,6 +119,15 @@ _OPTIONAL: dict[str, Schema] = {
             )
         }
     ),
+    "findings": (
+        ref("findings")
+        | {
+            "description": (
+                "The findings of the security audit that the plan mends and causes, the heaviest first; left"
+                " out where there are none. Checks that ask programs or what runs are not among them."
+            )
+        }
+    ),
     "approval": _APPROVAL,
     "partial": (
         object_of({"targets": list_of(TEXT), "excludes": list_of(TEXT)})

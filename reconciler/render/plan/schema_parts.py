@@ -140,6 +140,28 @@ DEFINITIONS: dict[str, Schema] = {
             )
         },
     ),
+    "finding": object_of(
+        {
+            "id": TEXT,
+            "severity": {"enum": ["critical", "high", "medium", "low"]},
+            "object": TEXT,
+            "title": TEXT,
+            "actual": TEXT,
+            "expected": TEXT,
+            "status": {
+                "enum": ["fail", "waived", "declared"],
+                "description": "`declared`: the audit takes it as intended, for the spec declares it.",
+            },
+            "why": TEXT | {"description": "Why it is waived."},
+        }
+    ),
+    "findings": object_of(
+        {
+            "fixed": list_of(ref("finding")),
+            "caused": list_of(ref("finding")),
+            "left_out": NUMBER | {"description": "The number of checks that could not be answered."},
+        }
+    ),
     "resource_drift": object_of({**_NAMED, "policy": {"enum": ["enforce", "report"]}}),
     "access": object_of(
         {

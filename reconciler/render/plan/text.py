@@ -8,6 +8,7 @@ from typing import Any
 from reconciler.core.revision import short_of
 from reconciler.render.access import access_words, root_words
 from reconciler.render.diagnostics import diagnostics_from_data
+from reconciler.render.findings import text_lines
 from reconciler.render.plan.blocks import (
     action_of,
     block,
@@ -80,6 +81,7 @@ def plan_text(data: Data, *, colour: bool = False, verbose: bool = False) -> str
         unreadable_lines(data, paint),
         *trouble(data, paint),
         _access(data.get("access", ()), paint),
+        text_lines(data.get("findings")),
         _exposure(data.get("exposure", ())),
         _schedule(data.get("schedule", ()), paint),
         _notes(data, paint),
