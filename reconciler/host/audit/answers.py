@@ -58,6 +58,8 @@ class HostAnswers:
                     self._must_run(question)
                 return asked.read(self._files, argument)
             case Program():
+                if asked.in_tree is not None and not isinstance(self._files.basis, LiveBasis):
+                    return asked.in_tree(self._files, argument)
                 self._must_run(question)
                 return _output(asked, argument)
 

@@ -56,6 +56,8 @@ class Program:
     """Takes out what nobody may see, before anybody sees it."""
     cap: int = 8 << 20
     """More bytes are no answer."""
+    in_tree: Callable[[Files, str], str] | None = None
+    """A reader that answers from the files of a tree, in the words of the program."""
 
 
 @frozen

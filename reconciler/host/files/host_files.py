@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class HostFiles(ABC):
     """The methods of HostView and Executor that look at files, and at what an action would replace."""
 
+    root: str
+    """The directory that stands for `/`."""
     _paths: SafeRoot
     _belongings: Belongings | None = None
     """The belongings of all accounts, until the next action or `forget`."""

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from reconciler.core.answers import NotInstalled
-from reconciler.core.host import Unreadable
+from reconciler.core.host import HostError, Unreadable
 from reconciler.formats import acl
 from reconciler.formats.accounts import account_files
+from reconciler.formats.accounts.passwd import Group, User
 from reconciler.formats.audit.files import HASHES
-from reconciler.formats.file_scan import Scope, scan_text
+from reconciler.formats.file_scan import FileScan, ScannedEntry, Scope, scan_text
+from reconciler.host.audit.package_files import Digests, diverted, info_files, is_merged, top
 from reconciler.host.audit.question import Files, Reader
+from reconciler.host.process.environment import is_root
 from reconciler.host.scan.child import scan
 
 _DYNAMIC_USERS = (61184, 65519)
 """systemd's numbers for DynamicUser=: what such a service leaves behind belongs to the next start of it."""
-_INFO = "/var/lib/dpkg/info"
-_DIVERSIONS = "/var/lib/dpkg/diversions"
 _CHECKED = re.compile(
     r"(?:usr/)?(?:s?bin/"
     r"|lib/(?:[^/]+/)?(?:systemd|openssh|security|sudo|cron|apt|dbus-1\.0|policykit-1|polkit-1)/)"
@@ -37,13 +35,16 @@ def file_scan(files: Files, argument: str) -> str:
     """The pass over the files, as a line of JSON. The argument: `paths`, `skip`, `seconds`, `files` of its
     scope as JSON, those that are not the usual ones.
     """
-    users = account_files.users(files)
+    users, groups = account_files.users(files), account_files.groups(files)
+    is_foreign = top(files) != "/" and not is_root()
+    own = (os.geteuid(),) if is_foreign else ()
+    own_groups = (os.getegid(), *os.getgroups()) if is_foreign else ()
     scope = Scope(
         homes={
             user.home.rstrip("/"): user.uid for user in users if user.home.count("/") > 1 or user.uid == 0
         },
-        uids=frozenset(user.uid for user in users),
-        gids=frozenset(group.gid for group in account_files.groups(files)),
+        uids=frozenset((*own, *(user.uid for user in users))),
+        gids=frozenset((*own_groups, *(group.gid for group in groups))),
         ranges=(_DYNAMIC_USERS, *_subordinate(files)),
     )
     narrowed: dict[str, Any] = {
@@ -51,9 +52,10 @@ def file_scan(files: Files, argument: str) -> str:
         for name, value in (json.loads(argument) if argument else {}).items()
     }
     try:
-        return scan_text(scan(replace(scope, **narrowed)))
+        outcome = scan(replace(scope, **narrowed), top(files))
     except OSError as error:
         raise Unreadable("cannot be read", f"the pass over the files: {error.strerror}") from error
+    return scan_text(_in_tree(outcome, files, users, groups) if is_foreign else outcome)
 
 
 def _subordinate(files: Files) -> Iterator[tuple[int, int]]:
@@ -65,14 +67,33 @@ def _subordinate(files: Files) -> Iterator[tuple[int, int]]:
                 yield int(match[1]), int(match[1]) + int(match[2]) - 1
 
 
+def _in_tree(scan: FileScan, files: Files, users: Iterable[User], groups: Iterable[Group]) -> FileScan:
+    """The pass of an ordinary user over a tree, with the owners and modes that the host will have: ours are
+    root's, unless they are recorded.
+    """
+    uids = {"root": 0} | {user.name: user.uid for user in users}
+    gids = {"root": 0} | {group.name: group.gid for group in groups}
+
+    def with_owner(seen: ScannedEntry) -> ScannedEntry:
+        try:
+            entry = files.entry(seen.path)
+        except HostError:
+            entry = None  # no plain path, or no longer there
+        if entry is None:
+            return seen
+        uid, gid = uids.get(entry.owner, seen.uid), gids.get(entry.group, seen.gid)
+        return replace(seen, uid=uid, gid=gid, mode=entry.mode)
+
+    return replace(scan, seen={name: tuple(map(with_owner, rows)) for name, rows in scan.seen.items()})
+
+
 def packages_of(files: Files, argument: str) -> str:
     """The package of each path that came with one, as JSON. The argument: the paths, as JSON."""
     paths = {name: path for path in json.loads(argument) for name in _names_of(path)}
     packages: dict[str, str] = {}
-    for name in _info(".list"):
-        with suppress(FileNotFoundError), open(f"{_INFO}/{name}", "rb") as file:
-            for line in frozenset(file.read().split(b"\n")) & paths.keys():
-                packages[paths[line]] = name.removesuffix(".list").partition(":")[0]
+    for package, content in info_files(files, ".list"):
+        for line in frozenset(content.split(b"\n")) & paths.keys():
+            packages[paths[line]] = package
     return json.dumps(packages, sort_keys=True)
 
 
@@ -83,70 +104,40 @@ def _names_of(path: str) -> Iterator[bytes]:
         yield os.fsencode(path.removeprefix("/usr"))
 
 
-def _info(ending: str) -> list[str]:
-    """The files of dpkg with this ending. Raises NotInstalled where there is no dpkg."""
-    try:
-        return sorted(name for name in os.listdir(_INFO) if name.endswith(ending))
-    except FileNotFoundError:
-        raise NotInstalled("dpkg") from None
-    except OSError as error:
-        raise Unreadable("cannot be read", f"{_INFO}: {error.strerror}") from error
-
-
 def changed_programs(files: Files, _: str) -> str:
     """Programs that are not as their package brought them, as JSON: `{"changed": {path: package}, "missing":
     {...}, "unread": {path: why}, "checked": 123, "partial": false}`.
     """
     deadline = time.monotonic() + _SECONDS
-    diverted = _diverted()
+    elsewhere, digests = diverted(files), Digests(files)
     answer: dict[str, dict[str, str]] = {"changed": {}, "missing": {}, "unread": {}}
     checked = 0
-    for package, digest, path in _digests():
-        if path in diverted:
+    for package, digest, path in _listed(files):
+        if path in elsewhere:
             continue
         if time.monotonic() > deadline:
             return json.dumps({**answer, "checked": checked, "partial": True}, sort_keys=True)
         checked += 1
         try:
-            if _md5(path) != digest:
+            if digests.of(path) != digest:
                 answer["changed"][path] = package
         except FileNotFoundError:
             answer["missing"][path] = package
+        except HostError as problem:
+            answer["unread"][path] = problem.detail or problem.summary
         except OSError as error:
             answer["unread"][path] = error.strerror or str(error)
     return json.dumps({**answer, "checked": checked, "partial": False}, sort_keys=True)
 
 
-def _digests() -> Iterator[tuple[str, str, str]]:
+def _listed(files: Files) -> Iterator[tuple[str, str, str]]:
     """Yield package, digest and path of each program that dpkg knows a digest of."""
-    top = "/usr/" if os.path.islink("/bin") else "/"
-    for name in _info(".md5sums"):
-        package = name.removesuffix(".md5sums").partition(":")[0]
-        with (
-            suppress(FileNotFoundError),
-            open(f"{_INFO}/{name}", encoding="utf-8", errors="surrogateescape") as file,
-        ):
-            for line in file:
-                digest, _, path = line.rstrip("\n").partition("  ")
-                if _CHECKED.match(path):
-                    yield package, digest, f"/{path}" if path.startswith("usr/") else f"{top}{path}"
-
-
-def _diverted() -> frozenset[str]:
-    """The paths that dpkg-divert(1) has put elsewhere."""
-    try:
-        with open(_DIVERSIONS, encoding="utf-8", errors="surrogateescape") as file:
-            lines = file.read().splitlines()
-    except OSError:
-        return frozenset()
-    return frozenset(name for path in lines[::3] for name in (path, f"/usr{path}"))
-
-
-def _md5(path: str) -> str:
-    """The digest of a file. Raises OSError, for a link too: no package lists one with a digest."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    with open(fd, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    merged = "/usr/" if is_merged(files) else "/"
+    for package, content in info_files(files, ".md5sums"):
+        for line in content.decode("utf-8", "surrogateescape").split("\n"):
+            digest, _, path = line.partition("  ")
+            if _CHECKED.match(path):
+                yield package, digest, f"/{path}" if path.startswith("usr/") else f"{merged}{path}"
 
 
 def hash_readers(files: Files, _: str) -> str:
@@ -165,7 +156,7 @@ def hash_readers(files: Files, _: str) -> str:
 
 QUESTIONS = {
     "hash-readers": Reader(hash_readers),
-    "file-scan": Reader(file_scan, live=True),
-    "packages-of": Reader(packages_of, live=True),
-    "changed-programs": Reader(changed_programs, live=True),
+    "file-scan": Reader(file_scan),
+    "packages-of": Reader(packages_of),
+    "changed-programs": Reader(changed_programs),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from reconciler.host.audit.package_files import broken_packages, wanted_packages
 from reconciler.host.audit.question import File, Files, Program, Reader
 
 _APT = "/etc/apt"
@@ -41,8 +42,11 @@ QUESTIONS = {
     "upgrades": Program(
         ("apt-get", "--simulate", "--quiet", "--option", "Debug::NoLocking=true", "upgrade"), timeout=30
     ),
-    "broken-packages": Program(("dpkg", "--audit"), exits=(0, 1)),
-    "held-packages": Program(("dpkg-query", "--show", "--showformat=${db:Status-Want} ${binary:Package}\\n")),
+    "broken-packages": Program(("dpkg", "--audit"), exits=(0, 1), in_tree=broken_packages),
+    "held-packages": Program(
+        ("dpkg-query", "--show", "--showformat=${db:Status-Want} ${binary:Package}\\n"),
+        in_tree=wanted_packages,
+    ),
     "apt-periodic": Program(("apt-config", "dump"), redact=periodic),
     "kernel-release": Program(("uname", "--kernel-release")),
     "package-sources": Reader(package_sources),
