@@ -64,10 +64,10 @@ TRAPS = (
 WITH_KEY = "users: {foo: {adopt: true, ssh_keys: ['KEY']%s}}\n"
 
 
-@pytest.fixture(scope="module")
-def debian() -> Iterator[BootedHost]:
+@pytest.fixture(scope="module", params=["bookworm", "trixie"])
+def debian(request: pytest.FixtureRequest) -> Iterator[BootedHost]:
     """A host with one administrator who stays, a guest, and something that must not be lost."""
-    with BootedHost(packages=PACKAGES) as host:
+    with BootedHost(suite=request.param, packages=PACKAGES) as host:
         host.run("sh", "-c", PREPARE)
         host.run("sh", "-c", "useradd -m guest; mkdir /srv/gold; echo gold > /srv/gold/bar; mkdir /srv/k")
         yield host
