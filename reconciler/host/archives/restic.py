@@ -23,6 +23,7 @@ from reconciler.host.archives.private_directory import Directory, Refused
 from reconciler.host.archives.remote.channel import Lost
 from reconciler.host.archives.remote.login import Login, login
 from reconciler.host.archives.tar import ArchiveError
+from reconciler.host.files.descriptors import descriptor
 from reconciler.host.process import run as programs
 from reconciler.host.process.pipeline import Ended, pipe
 from reconciler.host.state.files import StateError, make_state_directory
@@ -36,6 +37,10 @@ _ANSWER = 120.0
 """Seconds for a short question. restic itself would try a destination that is not there for 15 minutes."""
 _MOST = 256 << 20
 """Bytes of a list of snapshots."""
+_CLOSED = -1
+"""In place of a descriptor that is closed: its number may be that of another file by now."""
+_REST = re.compile(r"(?P<scheme>rest:https?://)(?P<rest>[^/@]+(?:/.*)?)", re.DOTALL)
+_REST_USER, _REST_PASSWORD = "RESTIC_REST_USERNAME", "RESTIC_REST_PASSWORD"
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 
 Take = Callable[[bytes], None]
@@ -79,13 +84,18 @@ class Repository:
         self.access = access
         self._wait = wait
         self._unlock = unlock
-        self._environment = _variables(access)
+        self._environment = dict(_variables(access))
         with ExitStack() as stack:
             self._password = _private(access.password_file)
             stack.callback(os.close, self._password)
             self._login: Login | None = None
             if access.remote is not None:
                 self._login = stack.enter_context(login(access.remote, patient=True))
+            self._location: int | None = None
+            private = _with_credentials(access.location, self._environment)
+            if private:
+                self._location = stack.enter_context(descriptor(os.memfd_create("location")))
+                os.write(self._location, private.encode())
             self._opened = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -95,6 +105,7 @@ class Repository:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._opened.close()
+        self._password = _CLOSED
 
     # ---------------------------------------------------------------------------------------------- questions
 
@@ -137,7 +148,7 @@ class Repository:
 
         def call() -> tuple[int, list[str]]:
             ended[:] = pipe(
-                [self._argv(argv)], take, pass_fds=(self._password, *fds), variables=self._environment
+                [self._argv(argv)], take, pass_fds=(*self._fds, *fds), variables=self._environment
             )
             return ended[0].rc, list(ended[0].stderr)
 
@@ -151,7 +162,7 @@ class Repository:
         return pipe(
             [self._argv(argv), reader],
             take,
-            pass_fds=(self._password, *fds),
+            pass_fds=(*self._fds, *fds),
             variables=self._environment,
         )
 
@@ -161,7 +172,14 @@ class Repository:
         has_cache = not self.access.local and os.geteuid() == 0 and _make_cache()
         cache = ["--cache-dir", CACHE, "--cleanup-cache"] if has_cache else ["--no-cache"]
         password = f"--password-file=/proc/self/fd/{self._password}"
-        return [PROGRAM, *cache, *self._ssh(), password, "--repo", self.access.location, *argv]
+        where = ["--repo", self.access.location]
+        if self._location is not None:
+            where = [f"--repository-file=/proc/self/fd/{self._location}"]
+        return [PROGRAM, *cache, *self._ssh(), password, *where, *argv]
+
+    @property
+    def _fds(self) -> tuple[int, ...]:
+        return (self._password, *([] if self._location is None else [self._location]))
 
     def _ssh(self) -> list[str]:
         """The option that has restic start our ssh, in place of one that asks root's known_hosts.
@@ -177,7 +195,7 @@ class Repository:
                 timeout=_ANSWER,
                 cap=cap,
                 variables=self._environment,
-                pass_fds=(self._password,),
+                pass_fds=self._fds,
             )
         except programs.TimedOut as problem:
             detail = f"{self.access.location}: no answer in {_ANSWER:g} s"
@@ -299,6 +317,21 @@ def _variables(access: Access) -> Mapping[str, str]:
             if equals and not name.startswith("#"):
                 variables[name.removeprefix("export ").strip()] = _unquoted(value.strip())
     return variables
+
+
+def _with_credentials(location: str, variables: dict[str, str]) -> str:
+    """The URL of a REST server with the name and password that the environment has, which are taken out of
+    there; empty without any.
+
+    restic knows the variables since 0.17 only; the URL it reads from a file, which no argument shows.
+    """
+    user, password = (variables.pop(name, "") for name in (_REST_USER, _REST_PASSWORD))
+    match = _REST.fullmatch(location)
+    if not user or match is None:
+        return ""
+    from urllib.parse import quote  # few repositories have one
+
+    return f"{match['scheme']}{quote(user, safe='')}:{quote(password, safe='')}@{match['rest']}"
 
 
 def _unquoted(value: str) -> str:

@@ -53,11 +53,12 @@ def prune_repository(
 ) -> Pruned:
     """Forget the snapshots of this job and machine that retention does not keep. Raises HostError.
 
-    `listed` are the snapshots where the caller has asked for them already.
+    `listed` are the snapshots where the caller has asked for them already; its repository may be closed.
     """
     record = records.record_of(job, destination)
     with open_repository(job, destination, wait=_WAIT, unlock=not dry_run) as repository:
-        present = (listed or Present(repository, job)).snapshots()
+        known = listed if listed is not None and listed.is_known else Present(repository, job)
+        present = known.snapshots()
         record = record.only({snapshot.id for snapshot in present})
         ours = [snapshot for snapshot in present if snapshots.is_ours(snapshot, record)]
         archives = snapshots.archives_of(ours, job, record)
