@@ -10,10 +10,10 @@ from reconciler.core.diagnostic import Diagnostic, Severity, error, warning
 from reconciler.core.host import FileType, HostView
 from reconciler.core.spec import Declared, Spec
 from reconciler.formats.logrotate import DIRECTORY
-from reconciler.kinds.logrotate.config_files import MAIN, LogrotateHost
 from reconciler.kinds.logrotate.directories import Case, declared_access, log_directories, old_directory
 from reconciler.kinds.logrotate.loss import old_logs
 from reconciler.kinds.logrotate.model import Frequency, Policy
+from reconciler.kinds.shared.rotation_files import MAIN, LogrotateHost
 
 _PROGRAM = "/usr/sbin/logrotate"
 

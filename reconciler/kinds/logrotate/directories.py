@@ -14,9 +14,9 @@ from reconciler.core.diagnostic import Diagnostic, Severity
 from reconciler.core.host import FileType, HostError, HostView, Unreadable, UnsafePath
 from reconciler.core.spec import Declared
 from reconciler.formats import acl
-from reconciler.kinds.logrotate.config_files import LogrotateHost
 from reconciler.kinds.logrotate.model import Policy
 from reconciler.kinds.shared.ownership import ACCESS, Access, access_of, parents
+from reconciler.kinds.shared.rotation_files import LogrotateHost
 
 _STICKY, _GROUP_WRITES, _OTHERS_WRITE = 0o1000, 0o020, 0o002
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.core.changes import Change, Verb
 from reconciler.core.diagnostic import Diagnostic, warning
-from reconciler.kinds.logrotate.config_files import MAIN, LogrotateHost
+from reconciler.kinds.shared.rotation_files import MAIN, LogrotateHost
 
 RULE = "logs-go"
 RARER = "comes-rarely"

@@ -28,7 +28,7 @@ def observe(view: HostView, addresses: Sequence[Address]) -> Mapping[Address, Ob
     }
     if not documents:
         return states
-    from reconciler.kinds.logrotate.config_files import LogrotateHost  # not where nothing is there
+    from reconciler.kinds.shared.rotation_files import LogrotateHost  # not where nothing is there
 
     host = LogrotateHost(view, frozenset(map(path_of, addresses)))
     for address, document in documents.items():

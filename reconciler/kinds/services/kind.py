@@ -175,7 +175,7 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
             if change.address.kind == "packages" and change.verb is Verb.CREATE
         ]
         yield from vendor_checks.check(view, of_packages, written, packages)
-    from reconciler.kinds.services import checks  # only where something changes
+    from reconciler.kinds.services import checks, logs  # only where something changes
 
     yield from units.check_together(
         change for change in ours if not change.address.part and change.verb is not Verb.NONE
@@ -186,6 +186,7 @@ def check(view: HostView, spec: Spec, changes: Sequence[Change]) -> Iterator[Dia
         view, spec, [change for change in changes if change.address.kind == "services"]
     )
     yield from checks.conditions(view, ours)
+    yield from logs.unrotated(view, spec, ours)
     yield from checks.too_new(view, ours)
     yield from directive_checks.check(view, ours, lambda declared: service_of(declared).directives)
     yield from checks.other_definitions(view, ours)

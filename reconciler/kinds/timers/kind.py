@@ -30,7 +30,7 @@ from reconciler.kinds.shared.unit_fields import (
     WorkingDirectory,
     problems_of_directives,
 )
-from reconciler.kinds.timers import ORDER
+from reconciler.kinds.timers import ORDER, hints
 from reconciler.kinds.timers.observe import observe, unit_of
 
 _OURS = frozenset(("Description", "User", "Group", "WorkingDirectory", "Environment", "ExecStart", "Type"))
@@ -147,6 +147,7 @@ def lint(declared: Declared) -> Iterator[Diagnostic]:
     yield from schedule_checks.lint(job)
     yield from unit_lint.lint(declared, timer.directives, [timer.exec_start], timer.user)
     yield from directive_checks.lint(declared, timer.directives)
+    yield from hints.hints(declared, timer.exec_start, timer.user)
     if job.scheduler == Scheduler.CRON and timer.directives:
         detail = "cron has no directives: leave them out, or write `scheduler: timer`"
         yield error(

@@ -137,6 +137,12 @@ class LogrotateHost:
         }
         return {path: patterns for path, patterns in patterns_by_file.items() if patterns}
 
+    def rotates(self, log: str) -> bool:
+        """Whether a file that logrotate reads stands for this log."""
+        return any(
+            globs.matches(pattern, log) for patterns in self._patterns.values() for pattern in patterns
+        )
+
     @cached_property
     def su(self) -> str:
         """The user and group that rotate logs where a policy has no `su`; empty for root."""
