@@ -23,17 +23,17 @@ ssh-keygen -q -t ed25519 -N "" -f /root/ca
 ssh-keygen -q -s /root/ca -I eves -n alpha -V +1d /root/key.pub
 mkdir -p /etc/ssh/principals; echo alpha > /etc/ssh/principals/eve; cp /root/ca.pub /etc/ssh/ca.pub
 printf 'TrustedUserCAKeys /etc/ssh/ca.pub\\nAuthorizedPrincipalsFile /etc/ssh/principals/%%u\\n' > /etc/ssh/sshd_config.d/ca.conf
-systemctl restart ssh
+systemctl reset-failed ssh; systemctl restart ssh
 """
 MATCHED = """
 printf 'Match User eve\\n AuthorizedKeysFile /srv/k/%%u.pub\\nMatch all\\n' > /etc/ssh/sshd_config.d/zz.conf
-install -D -m 644 /root/key.pub /srv/k/eve.pub; systemctl restart ssh
+install -D -m 644 /root/key.pub /srv/k/eve.pub; systemctl reset-failed ssh; systemctl restart ssh
 """
 NUMBERED = """
 echo 'AuthorizedKeysFile /etc/ssh/byuid/%U' > /etc/ssh/sshd_config.d/aa.conf
-install -D -m 644 /root/key.pub /etc/ssh/byuid/4444; systemctl restart ssh
+install -D -m 644 /root/key.pub /etc/ssh/byuid/4444; systemctl reset-failed ssh; systemctl restart ssh
 """
-WITHOUT = "rm -rf /etc/ssh/sshd_config.d/[az]*.conf /etc/ssh/sshd_config.d/ca.conf /root/key-cert.pub; systemctl restart ssh"
+WITHOUT = "rm -rf /etc/ssh/sshd_config.d/[az]*.conf /etc/ssh/sshd_config.d/ca.conf /root/key-cert.pub; systemctl reset-failed ssh; systemctl restart ssh"
 STAYING = (
     ("mkdir /home/eve/mnt; mount --bind /srv/gold /home/eve/mnt", 6, "/home/eve/mnt is a mount point"),
     ("mount --bind /srv/gold /home/eve; chown eve /home/eve", 6, "/home/eve is a mount point"),
@@ -185,7 +185,7 @@ def test_odd_homes_work(debian: BootedHost) -> None:
         "mkdir -p /home/foo/theirs; touch /home/foo/other; chown 7777 /home/foo/other; ln -s /etc /home/foo/etc;"
         " ln -s /etc/shadow /home/foo/.profile; mkdir /home/disk; mount -t tmpfs -o mode=755 x /home/disk;"
         " echo 'AuthorizedKeysFile .ssh/authorized_keys /etc/ssh/keys/%u' > /etc/ssh/sshd_config.d/keys.conf;"
-        " systemctl restart ssh",
+        " systemctl reset-failed ssh; systemctl restart ssh",
     )
     before = debian.manifest("/home/foo/theirs", "/home/foo/other", "/home/foo/etc")
     key = debian.read("/root/key.pub").strip()

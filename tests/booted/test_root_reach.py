@@ -433,14 +433,15 @@ def test_who_is_said_to_become_root_does(suite: str) -> None:
 
 @pytest.mark.slow
 def test_what_systemd_reads_for_a_service_is_told(booted: BootedHost) -> None:
-    """A link of the service's own account leads systemd to any file; a secret is refused by name; a key that
-    is root's is told as read.
+    """A link of the service's own account leads systemd to any file; a secret is refused by name, and where a
+    link leads to it now; a key that is root's is told as read.
     """
     host = booted
     host.run("useradd", "-m", "-s", "/bin/bash", "alice")
     host.run("mkdir", "-p", "-m", "0700", "/etc/ssl/private")
     host.write("/etc/ssl/private/x.key", "key\n", "0600")
-    host.run("ln", "-s", "/etc/shadow", "/home/alice/cred")
+    host.write("/home/alice/own", "hers\n")
+    host.run("ln", "-s", "/home/alice/own", "/home/alice/cred")
     host.run("chown", "-h", "alice:", "/home/alice/cred")
 
     def planned(credential: str) -> tuple[int, str]:
@@ -470,8 +471,13 @@ def test_what_systemd_reads_for_a_service_is_told(booted: BootedHost) -> None:
         "alice becomes root (root reads for alice what is at /home/alice/cred; alice owns "
     ), said
     host.reconciler("apply", SPEC, "--auto-approve")
+    host.run("ln", "-sfn", "/etc/shadow", "/home/alice/cred", user="alice")
     host.run("systemctl", "start", "handed.service")
     assert "root:" in host.run("cat", "/home/alice/got", user="alice").stdout
+
+    host.reconciler("rollback", "--auto-approve")
+    code, said = planned("/home/alice/cred")
+    assert code == 3, said
 
 
 @pytest.mark.slow

@@ -47,6 +47,7 @@ SHOWS = [
     "PrivateTmp=yes",
     "PasswordAuthentication: no",
     "passwd: files systemd",
+    "/etc/nsswitch.conf: `passwd: sss` does not look into files. If it is meant: --allow lock-out:alice",
     "alice ALL=(root) NOPASSWD: /usr/bin/true",
     "LoadCredential=db:/etc/credstore/db",
     "http://example.org:8000/x@y",

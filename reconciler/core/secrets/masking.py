@@ -72,11 +72,11 @@ _IN_QUOTES = {'"': Late(r'(?:[^"\\]|\\.)++'), "'": Late(r"[^']++")}
 _BEFORE_AT = Late(r"[^/\s@]++(?=@)")
 _NO_VALUE = Late(
     r"""["']?(?:yes|no|true|false|on|off|none|null|enabled|disabled)["']?[,;]?[ \t]*(?:(?<=[ \t])\#.*)?"""
-    r"""|(?:(?:files|compat|systemd|sss|db)(?:[ \t]+|$))+""",
+    r"""|(?:(?:files|compat|systemd|sss|db|\[!?[A-Z]+=[a-z]+\])(?:[ \t]+|$|(?=`)))+(?:`.*)?""",
     re.IGNORECASE,
 )
 """The values that are no secret whatever the name: a switch, or the sources in nsswitch.conf (`passwd:
-files`).
+files`), in a sentence up to the end of the quotation.
 """
 _PLACE = r"/(?:dev|etc|home|media|mnt|opt|proc|root|run|srv|sys|tmp|usr|var)(?:/[\w.@%+:-]+)+/?"
 _BELOW = r"(?:/[\w.@+-]+)+"

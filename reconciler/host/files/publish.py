@@ -78,7 +78,12 @@ def _replace(place: Place, temporary: str, expects: str, new_file: _NewFile) -> 
     if displaced != expects:
         _put_back(place, temporary, new_file)
         raise place.changed(expects, displaced)
-    place.unlink(temporary)
+    try:
+        place.unlink(temporary)
+    except OSError:
+        # Half done would be worse than not done: nobody would know that the new file is in force.
+        _put_back(place, temporary, new_file)
+        raise
 
 
 def _put_back(place: Place, temporary: str, new_file: _NewFile) -> None:

@@ -249,7 +249,9 @@ class SimulatedHost:
         entry = self._files.entry(dpkg_status.PATH)
         text = "" if entry is None else self._files.read(dpkg_status.PATH).decode("utf-8", "surrogateescape")
         content = dpkg_status.changed(text, action).encode("utf-8", "surrogateescape")
-        entry = entry or Entry(FileType.FILE, "0644", "root", "root")
+        if entry is None:
+            self._add(dpkg_status.PATH, content)
+            return
         self._files.put(dpkg_status.PATH, Node(replace(entry, size=len(content), digest=""), content))
 
     def _end_sessions(self, name: str) -> None:
