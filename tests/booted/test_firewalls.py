@@ -11,7 +11,6 @@ import json
 import pytest
 
 from tests.booted.booted import BootedHost
-from tests.booted.test_audit import FULL
 
 PACKAGES = ("firewalld", "iptables", "nftables", "ufw")
 _BOTH, _IPV4, _IPV6, _NONE = "IPv4 and IPv6", "IPv4", "IPv6", ""
@@ -106,8 +105,8 @@ STEPS = {
 @pytest.mark.slow
 @pytest.mark.booted
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(not FULL, reason="a walk through the firewalls takes a minute: RECONCILER_FAULTS=1")
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+@pytest.mark.long_form
 def test_the_check_knows_what_real_firewalls_refuse(suite: str) -> None:
     """Each way to refuse what is not let in passes, and each way to leave it open fails, by family."""
     seen = {}

@@ -16,7 +16,7 @@ import pytest
 from tests.audit.planted import Fault, planted
 from tests.booted import lynis
 from tests.booted.booted import BootedHost
-from tests.booted.test_audit import FULL, audited, before, check_failed, plant, rows
+from tests.booted.test_audit import audited, before, check_failed, plant, rows
 
 SEED = int(os.environ.get("RECONCILER_SEED", "17"))
 HOSTS = 20
@@ -101,8 +101,8 @@ def finders(more: frozenset[lynis.Line], names: list[str]) -> tuple[dict[str, li
 @pytest.mark.slow
 @pytest.mark.booted
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(not FULL, reason="20 hosts take a quarter of an hour: RECONCILER_FAULTS=1")
 @pytest.mark.parametrize("number", range(HOSTS))
+@pytest.mark.long_form
 def test_lynis_finds_no_planted_fault_that_we_do_not(number: int) -> None:
     """All three faults are found by us, so those that lynis finds are; what it reports besides is known."""
     names = drawn(number)
