@@ -62,8 +62,8 @@ def unmanaged_data(facts: Facts, host: str, basis: Mapping[str, Any], now: str) 
     objects: list[dict[str, str]] = []
     unknown: list[str] = []
     for section, look in SECTIONS.items():
-        found, problems = _looked(facts, look)
-        objects += [{"section": section, **_row(item)} for item in found]
+        items, problems = _looked(facts, look)
+        objects += [{"section": section, **_row(item)} for item in items]
         unknown += [f"{section}: {problem}" for problem in problems]
     return {
         "format_version": FORMAT_VERSION,

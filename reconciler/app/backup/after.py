@@ -39,9 +39,9 @@ def _settle(name: str, tell: Tell, lock_directory: str, owed: str, records: str)
             if note is not None and note.is_handed_on(MADE):
                 more = bool(job.restore_drill) and not result
                 status, problems = parts.end(job, note, tell, owed, more=more)
-                told = (*problems, *record_end(job, problems, records))
+                all_problems = (*problems, *record_end(job, problems, records))
                 goes_on = more and status in (GOOD, PARTLY)
-                return Report(End.FAILED if problems and not goes_on else End.GOOD, problems=told)
+                return Report(End.FAILED if problems and not goes_on else End.GOOD, problems=all_problems)
             outcome = note.outcome if note is not None and note.is_handed_on(ENDED) else None
             problems = settle(job, why, tell, owed)
     except JobBusy:  # a run by hand, which sees to its own commands

@@ -33,7 +33,7 @@ def known_jobs(facts: Facts) -> tuple[KnownJob, ...]:
 
 def _readable(facts: Facts) -> Iterator[tuple[KnownJob, Job]]:
     """Yield the jobs that can be read. `backup-stale` tells of the others."""
-    return ((known, known.job) for known in known_jobs(facts) if known.job is not None)
+    return ((known_job, known_job.job) for known_job in known_jobs(facts) if known_job.job is not None)
 
 
 @check(
@@ -46,26 +46,28 @@ def _readable(facts: Facts) -> Iterator[tuple[KnownJob, Job]]:
 def archives_are_recent(facts: Facts) -> Iterator[Finding]:
     """The newest archive that is not bad, by `max_age` or else by the schedule: it may miss three runs."""
     jobs = known_jobs(facts)
-    for name in sorted(facts.intent.names("backups") - {known.name for known in jobs}):
+    for name in sorted(facts.intent.names("backups") - {known_job.name for known_job in jobs}):
         yield NotKnown(name, "it is declared and not on this host: reconciler apply")
-    for known in jobs:
-        if known.job is None:
-            yield NotKnown(known.name, known.problem)
+    for known_job in jobs:
+        if known_job.job is None:
+            yield NotKnown(known_job.name, known_job.problem)
         else:
-            yield from _stale(known, known.job, int(facts.now.timestamp()))
+            yield from _stale(known_job, known_job.job, int(facts.now.timestamp()))
 
 
-def _stale(known: KnownJob, job: Job, now: int) -> Iterator[Finding]:
+def _stale(known_job: KnownJob, job: Job, now: int) -> Iterator[Finding]:
     for path in job.destinations:
-        name, stored = f"{known.name} {path}", known.stored.get(path)
+        name, stored = f"{known_job.name} {path}", known_job.stored.get(path)
         if stored is not None and stored.problem:
             yield NotKnown(name, stored.problem)
             continue
-        made = known.record.newest.get(path) if known.record is not None else None
+        made = known_job.record.newest.get(path) if known_job.record is not None else None
         newest = stored.newest if stored is not None else made.started if made is not None else None
-        why = late(job, newest, known.schedule, known.declared, now)
-        if why and stored is None and known.record is None:
-            yield NotKnown(name, known.problem or f"no record tells of it: reconciler backup list {job.name}")
+        why = late(job, newest, known_job.schedule, known_job.declared, now)
+        if why and stored is None and known_job.record is None:
+            yield NotKnown(
+                name, known_job.problem or f"no record tells of it: reconciler backup list {job.name}"
+            )
         elif why:
             yield Fail(
                 name,
@@ -85,21 +87,21 @@ def _stale(known: KnownJob, job: Job, now: int) -> Iterator[Finding]:
 )
 def runs_are_good(facts: Facts) -> Iterator[Finding]:
     """The record of the last run that was not skipped, and of one that was begun and never ended."""
-    for known, job in _readable(facts):
-        if known.problem:
-            yield NotKnown(known.name, known.problem)
-        elif known.record is not None and (why := _failure(facts, known, known.record)):
+    for known_job, job in _readable(facts):
+        if known_job.problem:
+            yield NotKnown(known_job.name, known_job.problem)
+        elif known_job.record is not None and (why := _failure(facts, known_job, known_job.record)):
             yield Fail(
-                known.name,
+                known_job.name,
                 "a good run",
                 why,
                 remediation=f"See why: journalctl -u backup-{job.name}; reconciler backup run {job.name}.",
             )
 
 
-def _failure(facts: Facts, known: KnownJob, record: Record) -> str:
+def _failure(facts: Facts, known_job: KnownJob, record: Record) -> str:
     """Why the last run was not good; empty if it was, or there was none."""
-    if record.begun is not None and known.runs is False and not _is_between_parts(facts, known.name):
+    if record.begun is not None and known_job.runs is False and not _is_between_parts(facts, known_job.name):
         return f"the run of {timestamp(record.begun)} did not end"
     run = record.run
     if run is None or run.result == GOOD:
@@ -126,31 +128,31 @@ def _is_between_parts(facts: Facts, name: str) -> bool:
 )
 def archives_are_proved(facts: Facts) -> Iterator[Finding]:
     """The last verification and the last restore drill, by `verify`, `verify_max_age` and `restore_drill`."""
-    for known, job in _readable(facts):
-        why = "; ".join(_unproved(known, job, int(facts.now.timestamp())))
+    for known_job, job in _readable(facts):
+        why = "; ".join(_unproved(known_job, job, int(facts.now.timestamp())))
         if why:
             yield Fail(
-                known.name,
+                known_job.name,
                 "verified and drilled as declared",
                 why,
                 remediation=f"reconciler backup verify {job.name} --all; reconciler backup drill {job.name}.",
             )
-        elif known.problem:
-            yield NotKnown(known.name, known.problem)
+        elif known_job.problem:
+            yield NotKnown(known_job.name, known_job.problem)
 
 
-def _unproved(known: KnownJob, job: Job, now: int) -> Iterator[str]:
-    record = known.record or Record(known.name, known.declared or now)
-    begun = (known.declared, record.since)
+def _unproved(known_job: KnownJob, job: Job, now: int) -> Iterator[str]:
+    record = known_job.record or Record(known_job.name, known_job.declared or now)
+    begun = (known_job.declared, record.since)
     verification, drill = record.verification, record.drill
     if verification is not None and not verification.good:
         yield "the last verification did not pass"
     if drill is not None and not drill.good:
         yield "the last restore drill failed"
-    times = [stored.verified for stored in known.stored.values()]
+    times = [stored.verified for stored in known_job.stored.values()]
     times.append(verification.finished if verification is not None and verification.good else None)
     last = max((time for time in times if time is not None), default=None)
-    is_there = bool(record.newest) or any(stored.newest is not None for stored in known.stored.values())
+    is_there = bool(record.newest) or any(stored.newest is not None for stored in known_job.stored.values())
     if last is None and is_there and not job.verify:
         yield "no archive was ever verified"
     elif since := overdue(job.verify_max_age, last, begun, now):
@@ -196,11 +198,11 @@ def destinations_are_roots(facts: Facts) -> Iterator[Finding]:
 )
 def archives_lie_elsewhere(facts: Facts) -> Iterator[Finding]:
     """The file systems of sources and destinations; one destination elsewhere is enough."""
-    for known, job in _readable(facts):
+    for known_job, job in _readable(facts):
         mounts = facts.parsed("mounts", parse_mounts)
         near = [_near(facts, job, path, mounts) for path in job.destinations]
         if all(near):
-            yield Fail(known.name, "a destination on another disk or machine", near[0])
+            yield Fail(known_job.name, "a destination on another disk or machine", near[0])
 
 
 def _near(facts: Facts, job: Job, path: str, mounts: dict[str, Mount]) -> str:
@@ -221,11 +223,13 @@ def _mount(facts: Facts, path: str, mounts: dict[str, Mount]) -> Mount | None:
     return next((mounts[item] for item in (real, *fstab.parents(real), "/") if item in mounts), None)
 
 
-def _is_same(one: Mount | None, other: Mount | None) -> bool:
+def _is_same(mount: Mount | None, other: Mount | None) -> bool:
     """Whether two mounts are of one file system: a bind mount and a subvolume are of their disk."""
-    if one is None or other is None:
+    if mount is None or other is None:
         return False
-    return one.directory == other.directory or (one.source.startswith("/") and one.source == other.source)
+    return mount.directory == other.directory or (
+        mount.source.startswith("/") and mount.source == other.source
+    )
 
 
 @check(
@@ -272,7 +276,7 @@ def data_is_covered(facts: Facts) -> Iterator[Fail]:
     """
     jobs = list(_readable(facts))
     named = {path for _, job in jobs for path in (*job.sources, *job.exclude, *job.places)}
-    dumps = {word for known, _ in jobs for word in known.dumps}
+    dumps = {word for known_job, _ in jobs for word in known_job.dumps}
     spec = facts.intent.spec
     ignored = set((spec.settings.get("coverage") or {}).get("ignore", ())) if spec is not None else set()
     for path, why, words in _data(facts, named):
