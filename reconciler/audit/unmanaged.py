@@ -1,6 +1,6 @@
 """The things on a host that the spec could declare and nobody has: each with what would take it over.
 
-What packages brought is theirs: the files that dpkg knows, accounts of the system, and what `install` wrote.
+Packages own what they brought: the files that dpkg knows, accounts of the system, and what `install` wrote.
 """
 
 from __future__ import annotations

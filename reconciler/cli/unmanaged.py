@@ -19,7 +19,7 @@ def unmanaged(
     """List users, memberships, keys, units, timers, cron jobs, sudo rules, ports and log policies that nobody
     declared, each with what would take it over.
 
-    What packages brought is theirs, and not listed. Works without a spec too: then nothing is declared.
+    Packages own what they brought, and it is not listed. Works without a spec too: then nothing is declared.
     Changes nothing.
     """
     from reconciler.app.audit.audit import default_spec_exists

@@ -96,7 +96,7 @@ class _Comparison:
         }
 
     def _undeclared(self, checks: Iterable[Check]) -> set[Finding]:
-        """What these checks find on the host after the plan, with all that the spec declares."""
+        """The findings of these checks on the host after the plan, with all that the spec declares."""
         from reconciler.audit.run import run
 
         results = run(sorted(checks, key=lambda check: check.id), self._facts(self._after, self._intent))
@@ -171,7 +171,7 @@ def _failed(results: Iterable[Result]) -> dict[Finding, Result]:
 
 
 def _unknown(results: Iterable[Result]) -> dict[Finding, str]:
-    """What is not known of one side, with the reason; empty for what is not asked of any."""
+    """The objects that are not known on one side, each with the reason; none where nothing is asked."""
     from reconciler.host.audit.planned_answers import NOT_ASKED
 
     return {

@@ -65,7 +65,7 @@ _BEARER = Late(r"(?P<name>(?<![A-Za-z])Bearer)[ \t]++", re.IGNORECASE)
 _UNTIL_QUOTE = Late(r"""[^"'\n]++""")
 _CREDENTIAL = Late(r"""(?<![A-Za-z])SetCredential(?:Encrypted)?=["']?(?P<name>[^:\s"']++):""")
 """systemd's own way to give a secret to a service, under any name."""
-# What stands between apostrophes in a shell's command has its own apostrophes written as '\''.
+# Text between apostrophes in a shell's command has its own apostrophes written as '\''.
 _REST = Late(r"""'\\''[^'\n]*+(?:'\\'')?|"(?:[^"\\]|\\.)*+"?|'[^']*+'?|[^\s(][^\n]*+""")
 _ONE_WORD = Late(r"""'\\''[^'\n]*+(?:'\\'')?|"(?:[^"\\]|\\.)*+"?|'[^']*+'?|[^\s(-]\S*+""")
 _IN_QUOTES = {'"': Late(r'(?:[^"\\]|\\.)++'), "'": Late(r"[^']++")}

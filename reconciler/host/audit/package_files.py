@@ -1,4 +1,4 @@
-"""What dpkg(1) keeps of packages below /var/lib/dpkg, read without dpkg: on the host, and in a file tree."""
+"""The files that dpkg(1) keeps below /var/lib/dpkg, read without dpkg: on the host, and in a file tree."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def broken_packages(files: Files, _: str) -> str:
 
 
 def wanted_packages(files: Files, _: str) -> str:
-    """What is wanted of each package, as lines `WANT PACKAGE` of dpkg-query(1)."""
+    """The wish for each package, as lines `WANT PACKAGE` of dpkg-query(1)."""
     return "".join(f"{package.want} {name}\n" for name, package in _packages(files))
 
 

@@ -1,1 +1,1 @@
-"""What `unmanaged` prints: as text, and its schema."""
+"""The output of `unmanaged`: text, and the schema of its JSON."""
